@@ -1,0 +1,87 @@
+"""What can go wrong, as one tree.
+
+    OCIError
+    ├── SettingsError          a setting or option that means nothing
+    ├── InvalidReference       text that names no registry, layout or archive
+    ├── ProjectError           the project folder or its interpreter cannot be used
+    ├── FileError              a file that cannot go into a layer
+    │   └── FileChanged        a file that changed while it was being read
+    ├── BaseError              the base image cannot carry this environment
+    ├── ManifestError          JSON that is not the manifest or config it should be
+    ├── DigestError            bytes that do not have the digest they were announced with
+    ├── PlaceError             a layout or archive on disk that cannot be read or written
+    └── RegistryError          a registry that refused, failed or could not be reached
+        ├── NotFound           it has no such manifest, blob or repository
+        ├── Denied             it wants other credentials, or more of them
+        └── BlobsMissing       it refused a manifest because it lacks blobs
+
+Every message says what was tried, on what, why it failed and what to do, in one to three lines.
+"""
+
+from __future__ import annotations
+
+
+class OCIError(Exception):
+    """Anything that :mod:`sematic.oci` raises on purpose."""
+
+
+class SettingsError(OCIError):
+    """A setting or an option whose value means nothing."""
+
+
+class InvalidReference(OCIError):
+    """Text that names no registry repository, image layout or archive."""
+
+
+class ProjectError(OCIError):
+    """The project folder, or the interpreter that should go with it, cannot be used."""
+
+
+class FileError(OCIError):
+    """A file that cannot go into a layer: unreadable, or not a file at all."""
+
+
+class FileChanged(FileError):
+    """A file was not, when it was read, what it was when the layer was planned."""
+
+
+class BaseError(OCIError):
+    """The base image is not there for this platform, or cannot run this environment."""
+
+
+class ManifestError(OCIError):
+    """A manifest, index or config that is not what its media type says."""
+
+
+class DigestError(OCIError):
+    """Bytes that do not have the digest or the size they were announced with."""
+
+
+class PlaceError(OCIError):
+    """An image layout or an archive on disk that cannot be read or written."""
+
+
+class RegistryError(OCIError):
+    """A registry refused a request, failed, or could not be reached.
+
+    :param message: what was tried, where, and what the registry said.
+    :param status: the HTTP status, 0 where there was no answer.
+    :param codes: the error codes of the answer's body (distribution spec, "Error Codes").
+    """
+
+    def __init__(self, message: str, *, status: int = 0, codes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.codes = codes
+
+
+class NotFound(RegistryError):
+    """The registry has no such manifest, blob or repository."""
+
+
+class Denied(RegistryError):
+    """The registry wants other credentials, or more rights than these give."""
+
+
+class BlobsMissing(RegistryError):
+    """The registry refused a manifest because blobs it names are not there."""

@@ -1,0 +1,64 @@
+"""What happens during a delivery, told as it happens. Listening changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, Union
+
+from sematic.oci.blob import Fate
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A layer is being delivered.
+
+    :param size: bytes to come: compressed where that is known, else before compression.
+    """
+
+    layer: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """So many more bytes of a layer have been written or sent."""
+
+    layer: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A layer is where it should be.
+
+    :param sent: bytes written or sent.
+    :param size: bytes of the compressed layer.
+    """
+
+    layer: str
+    fate: Fate
+    sent: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing moves for a while, and why (``registry.example.com asks to wait 7 s``)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something the user should know, though the work goes on."""
+
+    message: str
+
+
+Event = Union[Started, Moved, Finished, Waiting, Noticed]
+Listener: TypeAlias = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener that is not interested."""

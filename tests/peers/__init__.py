@@ -1,0 +1,1 @@
+"""Real registries and image tools that judge what sematic writes."""

@@ -1,0 +1,433 @@
+"""Brings the real servers and tools that the tests use to a Debian machine.
+
+    python -m tests.peers.install
+
+Three things, each only where it is missing:
+
+1. Debian packages of the machine's own release (registry, skopeo, podman, runtimes).
+2. Newer tools from Debian sid, unpacked into the cache and not installed: crane, cosign, oras,
+   and an umoci that reads zstd. They need no library but the C library.
+3. A base image with Python: an OCI layout in the cache, built by mmdebstrap.
+
+The cache is `$SEMATIC_TEST_CACHE`, else `sematic-tests` in the user's cache folder; to get newer
+tools or a newer base, delete it. Needs root (apt, mmdebstrap). Uses the standard library only and
+imports no sibling, so that it also runs as a plain script.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+# Each is satisfied by any one of the alternatives; the first is what gets installed.
+PACKAGES: tuple[tuple[str, ...], ...] = (
+    ("ca-certificates",),
+    ("openssl",),
+    ("docker-registry",),
+    ("skopeo",),
+    ("umoci",),
+    ("podman",),
+    ("runc", "containerd.io"),
+    ("crun",),
+    ("containerd", "containerd.io"),
+    ("mmdebstrap",),
+)
+SID_TOOLS = ("cosign", "crane", "oras", "umoci")
+
+BASE_SUITE = "bookworm"
+BASE_PYTHON = "3.11"
+BASE_INCLUDE = ("python3", "ca-certificates")
+BASE_LABELS: Mapping[str, Mapping[str, str]] = {
+    "worker": {"dev.sematic.python": BASE_PYTHON},
+    "plain": {},
+}
+# Left out of the base: what no test reads, and what mmdebstrap copies from this machine.
+BASE_DROPPED = (
+    "dev/",
+    "etc/apt/sources.list",
+    "etc/hostname",
+    "etc/resolv.conf",
+    "usr/share/doc/",
+    "usr/share/info/",
+    "usr/share/lintian/",
+    "usr/share/locale/",
+    "usr/share/man/",
+    "var/cache/apt/",
+    "var/lib/apt/lists/",
+    "var/log/",
+)
+# The base's only time stamp, so that the same packages give the same digests (2024-01-01).
+BASE_EPOCH = 1704067200
+BASE_CREATED = "2024-01-01T00:00:00Z"
+
+# Changing what is built must change the stamp; raise it when the code above the data changes.
+RECIPE = 1
+
+INSTRUCTION = "python -m tests.peers.install"
+
+
+class InstallError(Exception):
+    """Why the peers cannot be brought here, in one line."""
+
+
+def cache_folder() -> Path:
+    """Where the sid tools and the base image are kept, outside any checkout."""
+    if own := os.environ.get("SEMATIC_TEST_CACHE"):
+        return Path(own).absolute()
+    user = os.environ.get("XDG_CACHE_HOME")
+    return (Path(user) if user else Path.home() / ".cache") / "sematic-tests"
+
+
+def tools_folder() -> Path:
+    return cache_folder() / "tools"
+
+
+def base_folder() -> Path:
+    """An OCI image layout with the tags of `BASE_LABELS`."""
+    return cache_folder() / "base"
+
+
+def missing() -> list[str]:
+    """What is not here yet, in words for a person; empty if everything is."""
+    found = [f"Debian package {name}" for name in _missing_packages()]
+    if not _is_stamped(tools_folder(), _tools_stamp()):
+        found.append(f"tools from Debian sid ({', '.join(SID_TOOLS)})")
+    if not _is_stamped(base_folder(), _base_stamp()):
+        found.append(f"base image (mmdebstrap {BASE_SUITE})")
+    return found
+
+
+def install() -> None:
+    """Install what is missing. Raises InstallError where this machine cannot."""
+    if not (lacking := missing()):
+        return
+    _check_machine(lacking)
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    with _lock(cache / "lock"):
+        for stale in cache.glob("build-*"):
+            shutil.rmtree(stale)
+        if packages := _missing_packages():
+            _install_packages(packages)
+        _build(tools_folder(), _tools_stamp(), _unpack_sid_tools)
+        _build(base_folder(), _base_stamp(), _build_base)
+
+
+def _check_machine(lacking: Sequence[str]) -> None:
+    what = f"missing: {'; '.join(lacking)}"
+    if not shutil.which("apt-get") or not shutil.which("dpkg-query"):
+        raise InstallError(f"{what}. These come from Debian: run `{INSTRUCTION}` on Debian 12")
+    if os.geteuid() != 0:
+        raise InstallError(f"{what}. Run `{INSTRUCTION}` as root")
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(folder: Path, stamp: str, make: Callable[[Path], None]) -> None:
+    """Have `make` fill a new folder and put that in the place of `folder` in one step."""
+    if _is_stamped(folder, stamp):
+        return
+    with tempfile.TemporaryDirectory(prefix="build-", dir=folder.parent) as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        make(new)
+        _stamp_file(new).write_text(stamp)
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        new.rename(folder)
+
+
+def _stamp_file(folder: Path) -> Path:
+    return folder / ".stamp"
+
+
+def _is_stamped(folder: Path, stamp: str) -> bool:
+    file = _stamp_file(folder)
+    return file.is_file() and file.read_text() == stamp
+
+
+def _tools_stamp() -> str:
+    return f"{RECIPE} {' '.join(SID_TOOLS)}\n"
+
+
+def _base_stamp() -> str:
+    return f"{RECIPE} {BASE_SUITE} {' '.join(BASE_INCLUDE)} {json.dumps(BASE_LABELS)}\n"
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _run(*command: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise InstallError(f"`{' '.join(map(str, command))}` failed: {last}")
+    return done.stdout
+
+
+# Debian packages of the machine's own release
+
+
+def _missing_packages() -> list[str]:
+    if not shutil.which("dpkg-query"):
+        return [alternatives[0] for alternatives in PACKAGES]
+    names = {name for alternatives in PACKAGES for name in alternatives}
+    query = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *sorted(names)]
+    # It exits with 1 where it does not know a name; what it prints is complete all the same.
+    listed = subprocess.run(query, capture_output=True, encoding="utf-8").stdout.splitlines()
+    here = {line.removeprefix("installed ") for line in listed if line.startswith("installed ")}
+    return [alternatives[0] for alternatives in PACKAGES if here.isdisjoint(alternatives)]
+
+
+def _install_packages(names: Sequence[str]) -> None:
+    _say(f"installing {' '.join(names)}")
+    wait = ("-o", "DPkg::Lock::Timeout=600")
+    _patiently("apt-get", "update", "-q", *wait)
+    _patiently("apt-get", "install", "-q", "-y", "--no-install-recommends", *wait, *names)
+
+
+def _patiently(*command: str) -> None:
+    """Run apt-get; its lists and archives have locks that DPkg::Lock::Timeout does not cover."""
+    deadline = time.monotonic() + 600
+    while True:
+        try:
+            _run(*command)
+            return
+        except InstallError as error:
+            if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+def _debian_uri() -> str:
+    """The archive that this machine's own apt uses for Debian's main component."""
+    listed = _run(
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+        "Created-By: Packages",
+    )
+    release = _os_release().get("VERSION_CODENAME", BASE_SUITE)
+    for line in listed.splitlines():
+        uri, suite, component = line.split()
+        if (suite, component) == (release, "main"):
+            return uri
+    raise InstallError(f"apt's sources name no Debian archive with {release}/main")
+
+
+def _os_release() -> dict[str, str]:
+    lines = Path("/etc/os-release").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if "=" in line)
+    return {name: value.strip('"') for name, _, value in pairs}
+
+
+# Tools from Debian sid
+
+
+def _unpack_sid_tools(folder: Path) -> None:
+    _say(f"unpacking {' '.join(SID_TOOLS)} from Debian sid")
+    with tempfile.TemporaryDirectory(prefix="sid-", dir=folder.parent) as scratch:
+        apt = Path(scratch)
+        config = _private_apt(apt)
+        _run("apt-get", "-c", config, "update", "-q")
+        _run("apt-get", "-c", config, "download", "-q", *SID_TOOLS, cwd=apt)
+        for package in apt.glob("*.deb"):
+            _run("dpkg", "-x", package, apt / "root")
+        for name in SID_TOOLS:
+            shutil.move(apt / "root/usr/bin" / name, folder / name)
+            _run(folder / name, "--help")
+
+
+def _private_apt(folder: Path) -> Path:
+    """An apt configuration with sid as its only source, which leaves the system's apt alone.
+
+    The machine's own proxies, certificates and credentials stay in force; its hooks do not.
+    """
+    for name in ("lists/partial", "cache/archives/partial"):
+        (folder / name).mkdir(parents=True)
+    (folder / "status").touch()
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    sources = folder / "sources.list"
+    sources.write_text(f"deb [signed-by={keyring}] {_debian_uri()} sid main\n")
+    config = folder / "apt.conf"
+    config.write_text(
+        f"""
+        #clear APT::Update::Pre-Invoke;
+        #clear APT::Update::Post-Invoke;
+        #clear APT::Update::Post-Invoke-Success;
+        Dir::Etc::sourcelist "{sources}";
+        Dir::Etc::sourceparts "/dev/null";
+        Dir::Etc::preferences "/dev/null";
+        Dir::Etc::preferencesparts "/dev/null";
+        Dir::State "{folder}";
+        Dir::State::lists "{folder}/lists";
+        Dir::State::status "{folder}/status";
+        Dir::Cache "{folder}/cache";
+        Acquire::Check-Valid-Until "false";
+        Acquire::Languages "none";
+        APT::Sandbox::User "root";
+        """
+    )
+    return config
+
+
+# The base image
+
+
+def _build_base(layout: Path) -> None:
+    _say(f"building the base image ({BASE_SUITE}, {' '.join(BASE_INCLUDE)}): about a minute")
+    architecture = _run("dpkg", "--print-architecture").strip()
+    blobs = layout / "blobs/sha256"
+    blobs.mkdir(parents=True)
+    layer = blobs / "layer"
+    _write_layer(layer)
+    with layer.open("rb") as file, gzip.open(layer) as tar:
+        digest, diff_id = _digest(file), _digest(tar)
+    size = layer.stat().st_size
+    layer.rename(blobs / digest.removeprefix("sha256:"))
+    layer_descriptor = _descriptor("layer.v1.tar+gzip", digest, size)
+
+    manifests = []
+    for tag, labels in BASE_LABELS.items():
+        config = _config(architecture, diff_id, labels)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": _add_blob(blobs, "config.v1+json", config),
+            "layers": [layer_descriptor],
+        }
+        descriptor = _add_blob(blobs, "manifest.v1+json", manifest)
+        descriptor["annotations"] = {"org.opencontainers.image.ref.name": tag}
+        manifests.append(descriptor)
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": manifests}))
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+
+
+def _config(architecture: str, diff_id: str, labels: Mapping[str, str]) -> dict[str, object]:
+    config: dict[str, object] = {
+        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        "Cmd": ["/usr/bin/python3"],
+    }
+    if labels:
+        config["Labels"] = dict(labels)
+    return {
+        "created": BASE_CREATED,
+        "architecture": architecture,
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+        "history": [{"created": BASE_CREATED, "created_by": f"mmdebstrap {BASE_SUITE}"}],
+    }
+
+
+def _add_blob(blobs: Path, kind: str, value: object) -> dict[str, object]:
+    data = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    digest = _digest(io.BytesIO(data))
+    (blobs / digest.removeprefix("sha256:")).write_bytes(data)
+    return _descriptor(kind, digest, len(data))
+
+
+def _descriptor(kind: str, digest: str, size: int) -> dict[str, object]:
+    return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": size}
+
+
+def _digest(file: IO[bytes]) -> str:
+    sha256 = hashlib.sha256()
+    while data := file.read(1 << 20):
+        sha256.update(data)
+    return f"sha256:{sha256.hexdigest()}"
+
+
+def _write_layer(layer: Path) -> None:
+    """Write the root file system as a gzip layer."""
+    command = [
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=minbase",
+        f"--include={','.join(BASE_INCLUDE)}",
+        '--aptopt=Acquire::Check-Valid-Until "false"',
+        "--format=tar",
+        BASE_SUITE,
+        "-",
+        _debian_uri(),
+    ]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(BASE_EPOCH), "LC_ALL": "C"}
+    with (
+        tempfile.TemporaryFile() as log,
+        layer.open("wb") as file,
+        gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment) as process,
+    ):
+        assert process.stdout is not None
+        with suppress(tarfile.ReadError):  # it failed before it wrote an archive; told below
+            _copy_kept(process.stdout, compressed)
+        if process.wait() != 0:
+            log.seek(0)
+            last = log.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise InstallError(f"mmdebstrap failed: {''.join(last)}")
+
+
+def _copy_kept(source: IO[bytes], target: gzip.GzipFile) -> None:
+    """Copy a tar stream without the entries of `BASE_DROPPED` and with plain relative names."""
+    with (
+        tarfile.open(fileobj=source, mode="r|") as reader,
+        tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as writer,
+    ):
+        for member in reader:
+            member.name = member.name.removeprefix("./")
+            if member.name in ("", ".") or _is_dropped(member):
+                continue
+            if member.islnk():
+                member.linkname = member.linkname.removeprefix("./")
+            member.pax_headers = {}
+            member.mtime = int(member.mtime)
+            writer.addfile(member, reader.extractfile(member) if member.isreg() else None)
+
+
+def _is_dropped(member: tarfile.TarInfo) -> bool:
+    return any(
+        member.name.startswith(dropped) if dropped.endswith("/") else member.name == dropped
+        for dropped in BASE_DROPPED
+    )
+
+
+def main() -> int:
+    try:
+        install()
+    except InstallError as error:
+        _say(f"tests.peers.install: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
