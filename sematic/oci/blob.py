@@ -88,6 +88,9 @@ class Destination(Protocol):
     def holds(self, digest: str, tags: Sequence[str]) -> bool:
         """Whether the manifest is there and every tag stands for it: then nothing is to do."""
 
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether a blob is there, as far as can be known without sending anything."""
+
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         """See to it that a blob is there.
 

@@ -9,6 +9,7 @@
     ├── BaseError              the base image cannot carry this environment
     ├── ManifestError          JSON that is not the manifest or config it should be
     ├── DigestError            bytes that do not have the digest they were announced with
+    │   └── LayerChanged       a layer that did not come out as it did the last time
     ├── PlaceError             a layout or archive on disk that cannot be read or written
     └── RegistryError          a registry that refused, failed or could not be reached
         ├── NotFound           it has no such manifest, blob or repository
@@ -55,6 +56,10 @@ class ManifestError(OCIError):
 
 class DigestError(OCIError):
     """Bytes that do not have the digest or the size they were announced with."""
+
+
+class LayerChanged(DigestError):
+    """A layer did not come out as it did the last time, though its files look the same."""
 
 
 class PlaceError(OCIError):

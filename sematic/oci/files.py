@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 Kind = Literal["file", "folder", "link"]
-GroupKind = Literal["runtime", "distribution", "unowned", "editable", "source"]
+GroupKind = Literal["runtime", "distribution", "unowned", "source"]
 
 Stamp: TypeAlias = "tuple[int, int, int, int]"
 """What a file looked like from outside: mtime (ns), ctime (ns), size (bytes), inode."""

@@ -1,0 +1,132 @@
+"""Base images: a manifest and a config. The layers stay where they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sematic.oci.blob import Source
+from sematic.oci.errors import BaseError, ManifestError, NotFound
+from sematic.oci.layer import ExistingLayer
+from sematic.oci.manifest import (
+    Descriptor,
+    Document,
+    Manifest,
+    Platform,
+    index_entries,
+    select_platform,
+)
+from sematic.oci.memo import Memo
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base image for one platform.
+
+    :param name: the reference it was found by.
+    :param digest: of its manifest for this platform.
+    :param manifest: as it was fetched.
+    :param config: its config, parsed.
+    :param source: where its layers lie.
+    """
+
+    name: str
+    digest: str
+    manifest: Manifest
+    config: Mapping[str, Any]
+    source: Source
+
+    @property
+    def platform(self) -> Platform:
+        return Platform.from_dict(self.config)
+
+    @property
+    def layers(self) -> tuple[ExistingLayer, ...]:
+        """Its layers, lowest first."""
+        diff_ids = self.config["rootfs"]["diff_ids"]
+        return tuple(
+            ExistingLayer(descriptor, diff_id, self.source, f"base {number}")
+            for number, (descriptor, diff_id) in enumerate(
+                zip(self.manifest.layers, diff_ids, strict=True), 1
+            )
+        )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return dict((self.config.get("config") or {}).get("Labels") or {})
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that its config sets."""
+        pairs = (self.config.get("config") or {}).get("Env") or ()
+        return dict(pair.partition("=")[::2] for pair in pairs)
+
+
+def find_base(source: Source, memo: Memo, platform: Platform | None = None) -> Base:
+    """The image that a source's reference names, for one platform.
+
+    Manifests and configs are remembered by digest, so that a tag that has not moved costs one
+    HEAD, and a digest nothing.
+
+    :param platform: which of an index; linux on this machine's CPU where it is not given. An
+        image that is no index must be for it, if it is given.
+    :raises BaseError: there is no such image, none for the platform, or it is no image.
+    """
+    name = str(source.reference)
+    try:
+        return _find(source, memo, platform, name)
+    except NotFound as error:
+        raise BaseError(f"base image {name}: {error}") from None
+    except ManifestError as error:
+        raise BaseError(f"base image {name}: {error}") from error
+
+
+def _find(source: Source, memo: Memo, platform: Platform | None, name: str) -> Base:
+    digest = getattr(source.reference, "digest", "")
+    if not digest:
+        tag = source.reference.tag or "latest"
+        digest = source.head(tag) or ""
+        if not digest:
+            raise ManifestError(f"there is no tag {tag!r}")
+    document = _document(source, memo, digest)
+    if document.is_index:
+        wanted = platform or Platform.of_host()
+        digest = select_platform(index_entries(document), wanted).digest
+        document = _document(source, memo, digest)
+    manifest = Manifest.from_document(document)
+    config = _config(source, memo, manifest.config)
+    base = Base(name, digest, manifest, config, source)
+    if len(config["rootfs"]["diff_ids"]) != len(manifest.layers):
+        raise ManifestError("its config and its manifest do not name as many layers")
+    if platform is not None and not platform.accepts(base.platform):
+        raise ManifestError(f"it is for {base.platform}, not for {platform}")
+    return base
+
+
+def _document(source: Source, memo: Memo, digest: str) -> Document:
+    """A manifest or index by digest, remembered with its media type."""
+    key = f"document:{digest}"
+    kept = memo.recall(key)
+    if kept is not None:
+        media_type, _, data = kept.partition(b"\n")
+        return Document(media_type.decode(), data)
+    document = source.manifest(digest)
+    memo.remember(key, document.media_type.encode() + b"\n" + document.data)
+    return document
+
+
+def _config(source: Source, memo: Memo, descriptor: Descriptor) -> dict[str, Any]:
+    key = f"document:{descriptor.digest}"
+    data = memo.recall(key)
+    if data is None:
+        data = b"".join(source.blob(descriptor))
+    try:
+        config = json.loads(data)
+        diff_ids = config["rootfs"]["diff_ids"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"its config ({descriptor.media_type}) is none: {error!r}") from None
+    if not isinstance(diff_ids, list):
+        raise ManifestError("its config lists no layers")
+    memo.remember(key, data)
+    return dict(config)

@@ -1,0 +1,263 @@
+"""The ordinary image: a project's sources and its environment on a base."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sematic.oci.base import Base, find_base
+from sematic.oci.base_python import PYTHON_LABEL, BasePython, find_base_python
+from sematic.oci.cache import Cache
+from sematic.oci.check import check_native, check_readable
+from sematic.oci.compression import Compression
+from sematic.oci.deliver import Delivery, deliver
+from sematic.oci.environment import Environment, find_environment
+from sematic.oci.errors import BaseError, FileChanged, LayerChanged
+from sematic.oci.events import Listener, Noticed, ignore
+from sematic.oci.files import FileGroup, LeftOut
+from sematic.oci.image import Image
+from sematic.oci.interpreter import Interpreter, find_interpreter
+from sematic.oci.layer import Layer, Made
+from sematic.oci.manifest import Platform
+from sematic.oci.places import open_destination, open_source
+from sematic.oci.plan import MOST_LAYERS, LayerPlan, plan_layers, source_groups
+from sematic.oci.reference import parse_reference
+from sematic.oci.runtime import SOURCE, WORKER, ImagePython, runtime_environment, runtime_group
+from sematic.oci.settings import Settings, read_settings
+from sematic.oci.tar import source_date_epoch
+from sematic.oci.tree import find_tree
+
+_RECIPE = b"1"
+"""Counted up whenever the same files are to become another layer than before."""
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """An image that can be delivered, and how it came to be.
+
+    :param plans: the layers on top of the base, lowest first.
+    :param left_out: what is in the project and not in the image.
+    :param notes: what the user should know.
+    """
+
+    image: Image
+    plans: tuple[LayerPlan, ...]
+    interpreter: Interpreter
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+
+    def layers(self) -> list[tuple[LayerPlan, Layer]]:
+        """Every plan with its layer."""
+        own = [layer for layer in self.image.layers if isinstance(layer, Layer)]
+        return list(zip(self.plans, own, strict=True))
+
+
+def push(
+    project: str | Path = ".",
+    settings: Settings | None = None,
+    *,
+    cache: Cache | None = None,
+    listener: Listener = ignore,
+) -> Delivery:
+    """Find a project's files, make them an image, deliver it.
+
+    >>> push("examples/quickstart").reference            # doctest: +SKIP
+    'oci-layout:/home/me/.local/share/sematic/images/quickstart@sha256:...'
+
+    :param settings: the project's own (:func:`read_settings`) where they are not given.
+    :raises OCIError: see :mod:`sematic.oci.errors`; nothing can then be seen of the image.
+    """
+    project = Path(project)
+    settings = settings or read_settings(project)
+    cache = cache or Cache()
+    for _ in range(_TRIES - 1):
+        try:
+            return _push(project, settings, cache, listener)
+        except (FileChanged, LayerChanged) as error:
+            listener(Noticed(f"{error}; looking again"))
+    return _push(project, settings, cache, listener)
+
+
+def _push(project: Path, settings: Settings, cache: Cache, listener: Listener) -> Delivery:
+    built = build(project, settings, cache=cache, listener=listener)
+    for note in built.notes:
+        listener(Noticed(note))
+    destination = open_destination(
+        settings.destination(), memo=cache, listener=listener, image_name=settings.name
+    )
+    return deliver(
+        built.image,
+        destination,
+        settings.all_tags(),
+        listener=listener,
+        known=cache.layers_of_size,
+    )
+
+
+def build(
+    project: str | Path,
+    settings: Settings | None = None,
+    *,
+    cache: Cache | None = None,
+    listener: Listener = ignore,
+) -> Build:
+    """Plan the image of a project. Nothing is read that is remembered, and nothing is written.
+
+    :raises OCIError: see :mod:`sematic.oci.errors`.
+    """
+    project = Path(project)
+    settings = settings or read_settings(project)
+    cache = cache or Cache()
+    scanned = time.time_ns()
+    interpreter = find_interpreter(settings.python or None, project, cache)
+    base = _base(settings, cache, listener)
+    python = _base_python(base, interpreter, settings, cache, listener)
+    platform = _platform(base, settings)
+    environment = Environment((), (), (), ())
+    if settings.environment:
+        environment = find_environment(interpreter, project=project, memo=cache)
+    groups, left_out = _source(project, settings, environment, cache)
+    paths = [f"/{SOURCE}", *_source_roots(project, settings)]
+    image_python = python.for_image if python else ImagePython(interpreter.version)
+    groups = [runtime_group(image_python, paths), *environment.groups, *groups]
+    free = MOST_LAYERS - (len(base.layers) if base else 0)
+    plans = plan_layers(groups, min(settings.layers, free))
+    compression = settings.chosen_compression()
+    layers = [_layer(plan, compression, settings, platform, cache, scanned) for plan in plans]
+    _check(plans, layers, platform, image_python, python.libc if python else "")
+    image = _image(base, platform, settings, image_python).append(*layers)
+    notes = [*environment.notes, *_notes(settings, left_out)]
+    left_out = (*left_out, *environment.left_out)
+    return Build(image, plans, interpreter, left_out, tuple(notes))
+
+
+def _base(settings: Settings, cache: Cache, listener: Listener) -> Base | None:
+    if settings.base in ("", "none"):
+        return None
+    reference = parse_reference(settings.base)
+    source = open_source(reference, memo=cache, listener=listener)
+    platform = Platform.parse(settings.platform) if settings.platform else None
+    return find_base(source, cache, platform)
+
+
+def _base_python(
+    base: Base | None,
+    interpreter: Interpreter,
+    settings: Settings,
+    cache: Cache,
+    listener: Listener,
+) -> BasePython | None:
+    """The base's interpreter, which must be of the environment's minor version."""
+    if base is None:
+        return None
+    python = find_base_python(base, cache, listener)
+    if settings.environment and python.version != interpreter.version:
+        raise BaseError(
+            f"base image {base.name} has Python {python.version}, and the environment of "
+            f"{interpreter.executable} is for Python {interpreter.version}.\n"
+            "Name an environment of the base's version with --python, or another base with --base."
+        )
+    return python
+
+
+def _platform(base: Base | None, settings: Settings) -> Platform:
+    if base is not None:
+        return base.platform
+    return Platform.parse(settings.platform) if settings.platform else Platform.of_host()
+
+
+def _source(
+    project: Path, settings: Settings, environment: Environment, cache: Cache
+) -> tuple[list[FileGroup], tuple[LeftOut, ...]]:
+    """The project, and the source trees of editable installs that lie outside it."""
+    tree = find_tree(
+        project, SOURCE, include=settings.include, exclude=settings.exclude, memo=cache
+    )
+    groups = source_groups(tree.entries, SOURCE)
+    left_out = list(tree.left_out)
+    for root in environment.roots:
+        tree = find_tree(root.folder, root.prefix, memo=cache)
+        groups += source_groups(tree.entries, root.prefix, root.name)
+        left_out += [LeftOut(f"{root.name}: {o.path}", o.rule, o.weight) for o in tree.left_out]
+    return groups, tuple(left_out)
+
+
+def _source_roots(project: Path, settings: Settings) -> Iterable[str]:
+    """Folders of the project that go on sys.path: those named, else src if it is no package."""
+    if settings.source_roots:
+        return [f"/{SOURCE}/{root.strip('/')}" for root in settings.source_roots]
+    source = project / "src"
+    if source.is_dir() and not (source / "__init__.py").exists():
+        return [f"/{SOURCE}/src"]
+    return []
+
+
+def _layer(
+    plan: LayerPlan,
+    compression: Compression,
+    settings: Settings,
+    platform: Platform,
+    cache: Cache,
+    scanned: int,
+) -> Layer:
+    facts = f"{source_date_epoch()} {compression} {platform}".encode()
+    fingerprint = hashlib.blake2b(
+        b"\0".join((_RECIPE, facts, plan.fingerprint)), digest_size=16
+    ).digest()
+
+    def keep(made: Made) -> None:
+        cache.remember_layer(fingerprint, made, compression, scanned)
+
+    return Layer(
+        plan.name,
+        plan.entries,
+        compression=compression,
+        format=settings.format,
+        made=cache.layer(fingerprint, plan.newest),
+        keep=keep,
+        size=plan.size,
+    )
+
+
+def _check(
+    plans: Sequence[LayerPlan],
+    layers: Sequence[Layer],
+    platform: Platform,
+    python: ImagePython,
+    libc: str,
+) -> None:
+    """Check what has not been checked before: the groups of layers that are not remembered."""
+    groups = [
+        group
+        for plan, layer in zip(plans, layers, strict=True)
+        if layer.made is None
+        for group in plan.groups
+    ]
+    check_readable(groups)
+    check_native(groups, platform, python.version, libc)
+
+
+def _image(base: Base | None, platform: Platform, settings: Settings, python: ImagePython) -> Image:
+    image = Image(platform, base, format=settings.format)
+    return image.configured(
+        env={**runtime_environment(image.environment()), **settings.env},
+        labels={PYTHON_LABEL: python.version, **settings.labels},
+        entrypoint=[f"/{WORKER}"],
+        working_dir=f"/{SOURCE}",
+    ).annotated({"org.opencontainers.image.title": settings.name})
+
+
+def _notes(settings: Settings, left_out: Sequence[LeftOut]) -> Iterable[str]:
+    if settings.base in ("", "none"):
+        yield "no base: the image has no interpreter of its own; name one with --base to run it"
+    secrets = [item.path for item in left_out if item.weight == "secret"]
+    if secrets:
+        yield f"left out, as they look like credentials: {', '.join(secrets)}"
+    for item in left_out:
+        if item.weight == "refused":
+            yield f"left out {item.path}: {item.rule}"

@@ -1,0 +1,239 @@
+"""The command ``sematic-oci``. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sematic.oci.base import find_base
+from sematic.oci.build import build, push
+from sematic.oci.cache import Cache
+from sematic.oci.errors import OCIError, SettingsError
+from sematic.oci.events import Event, Listener, Noticed
+from sematic.oci.manifest import Platform
+from sematic.oci.places import open_destination, open_source
+from sematic.oci.progress import say, shown
+from sematic.oci.reference import parse_reference
+from sematic.oci.report import (
+    delivery_json,
+    delivery_text,
+    image_json,
+    image_text,
+    plan_json,
+    plan_text,
+    size_text,
+)
+from sematic.oci.settings import Settings, read_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    _log(options.debug)
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return command(options)
+    except OCIError as error:
+        if options.debug:
+            raise
+        say(f"sematic-oci: {error}")
+        return 1
+    except KeyboardInterrupt:
+        if options.debug:
+            raise
+        say("sematic-oci: interrupted; nothing was tagged, and the next push carries on")
+        return 130
+    except OSError as error:
+        if options.debug:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        say(f"sematic-oci: {error.strerror or error}{where}")
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _push(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    notes: list[str] = []
+    with shown(options.quiet) as show:
+        delivery = push(options.project, settings, listener=_noting(show, notes))
+    if options.image_refs:
+        _write_reference(options.image_refs, delivery.reference)
+    if not options.quiet:
+        say(delivery_text(delivery))
+    if options.json:
+        print(json.dumps(delivery_json(delivery, notes), indent=2))
+    else:
+        print(delivery.reference)
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    cache = Cache()
+    with shown(options.quiet) as show:
+        built = build(options.project, settings, cache=cache, listener=show)
+    destination = open_destination(settings.destination(), memo=cache)
+    plan = plan_json(built, destination)
+    if options.json:
+        print(json.dumps(plan, indent=2))
+    else:
+        print("\n".join(plan_text(plan, built.left_out)))
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    platform = Platform.parse(options.platform) if options.platform else None
+    cache = Cache()
+    source = open_source(parse_reference(options.reference), memo=cache)
+    image = image_json(find_base(source, cache, platform))
+    print(json.dumps(image, indent=2) if options.json else "\n".join(image_text(image)))
+    return 0
+
+
+def _cache_info(options: argparse.Namespace) -> int:
+    info = Cache().info()
+    print(f"{info.path}: {size_text(info.size)}, {info.layers} layers, {info.values} values")
+    return 0
+
+
+def _cache_prune(options: argparse.Namespace) -> int:
+    days = 0 if options.all else options.days
+    print(f"forgot {Cache().prune(days)} things")
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return read_settings(
+        Path(options.project),
+        repository=options.to,
+        base=options.base,
+        platform=options.platform,
+        python=options.python,
+        environment=False if options.no_environment else None,
+        env=_pairs(options.env, "--env"),
+        labels=_pairs(options.label, "--label"),
+        tags=tuple(options.tag),
+        compression=options.compression,
+        format=options.format,
+    )
+
+
+def _pairs(texts: Sequence[str], option: str) -> Mapping[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise SettingsError(f"{option} {text!r}: write {option} NAME=VALUE")
+        pairs[key] = value
+    return pairs
+
+
+def _write_reference(path: str, reference: str) -> None:
+    try:
+        Path(path).write_text(f"{reference}\n", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"{reference} was pushed, but cannot write --image-refs {path}: {error.strerror}"
+        ) from None
+
+
+def _noting(show: Listener, notes: list[str]) -> Listener:
+    def listen(event: Event) -> None:
+        if isinstance(event, Noticed):
+            notes.append(event.message)
+        show(event)
+
+    return listen
+
+
+def _log(debug: bool) -> None:
+    level = logging.DEBUG if debug else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("sematic").setLevel(level)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sematic-oci",
+        description="Put a Python project and its environment into a container image.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    add = commands.add_parser("push", help="build the image and deliver it")
+    _add_project_options(add)
+    add.add_argument("--image-refs", metavar="FILE", help="write the image's reference to a file")
+    add.set_defaults(command=_push)
+
+    add = commands.add_parser("plan", help="say what push would do")
+    _add_project_options(add)
+    add.set_defaults(command=_plan)
+
+    add = commands.add_parser("inspect", help="say what an image is made of")
+    add.add_argument("reference", metavar="REF", help="a registry's image or oci-layout:DIR[:TAG]")
+    add.add_argument("--platform", metavar="OS/CPU", help="which image of an index")
+    _add_common_options(add)
+    add.set_defaults(command=_inspect)
+
+    cache = commands.add_parser("cache", help="what this machine remembers")
+    verbs = cache.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add = verbs.add_parser("info", help="where it is and how large")
+    _add_common_options(add)
+    add.set_defaults(command=_cache_info)
+    add = verbs.add_parser("prune", help="forget what is no longer used")
+    add.add_argument("--days", type=float, default=30, help="not used for so long (default 30)")
+    add.add_argument("--all", action="store_true", help="forget everything")
+    _add_common_options(add)
+    add.set_defaults(command=_cache_prune)
+    return parser
+
+
+def _add_project_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("project", metavar="PROJECT", nargs="?", default=".", help="project folder (default .)")
+    add(
+        "--to",
+        metavar="REF",
+        help="HOST[:PORT]/REPO[:TAG], oci-layout:DIR[:TAG] or archive:FILE (default: "
+        "[tool.sematic] repository, then SEMATIC_REPOSITORY, then a layout in the data folder)",
+    )
+    add("--base", metavar="REF", help="image to append to, or none")
+    add("--platform", metavar="OS/CPU", help="as linux/amd64 (default: the base's or this CPU)")
+    add("--python", metavar="PATH", help="interpreter whose environment goes in")
+    add("--no-environment", action="store_true", help="leave the installed distributions out")
+    add("--env", metavar="K=V", action="append", default=[], help="set a variable in the image")
+    add("--label", metavar="K=V", action="append", default=[], help="set a label")
+    add("--tag", metavar="T", action="append", default=[], help="tag the image (repeatable)")
+    add("--compression", metavar="ALG[:LEVEL]", help="zstd (default) or gzip")
+    add("--format", choices=("oci", "docker"), help="manifest format (default oci)")
+    _add_common_options(parser)
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--json", action="store_true", help="JSON on stdout")
+    add("--quiet", action="store_true", help="only errors on stderr")
+    add("--debug", action="store_true", help="every request on stderr; tracebacks of errors")
+
+
+def _version() -> str:
+    from sematic import __version__
+
+    return f"sematic-oci {__version__}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""Deliver an image: see to it that every blob is there, then the manifest, then the tags."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from sematic.oci.blob import Blob, Destination, Fate
+from sematic.oci.compression import Compression
+from sematic.oci.errors import BlobsMissing
+from sematic.oci.events import Finished, Listener, Moved, Started, ignore
+from sematic.oci.image import AnyLayer, Image
+from sematic.oci.layer import Bytes, ExistingLayer, Layer, Made
+from sematic.oci.manifest import Manifest, convert_layer_type
+from sematic.oci.reference import check_tag
+
+WORKERS = 4
+"""Layers on their way at once."""
+
+_SMALL = 4 << 20
+"""A tar of up to so many bytes is made in memory, so that its digest is known beforehand."""
+
+Known = Callable[[int, Compression], Iterable[Made]]
+"""What is known of layers whose tar has a size (bytes) and that were compressed in a way."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """What became of one layer.
+
+    :param size: bytes of the compressed layer.
+    :param sent: bytes that were sent or written for it.
+    """
+
+    name: str
+    digest: str
+    size: int
+    fate: Fate
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of an image.
+
+    :param reference: ``NAME@sha256:...``, where it can be had.
+    :param sent: bytes that were sent or written, of layers and config.
+    :param seconds: from the call to the return.
+    """
+
+    reference: str
+    digest: str
+    tags: tuple[str, ...]
+    layers: tuple[LayerReport, ...]
+    sent: int
+    seconds: float
+
+    def count(self, fate: Fate) -> int:
+        return sum(layer.fate == fate for layer in self.layers)
+
+
+def deliver(
+    image: Image,
+    destination: Destination,
+    tags: Sequence[str] = (),
+    *,
+    listener: Listener = ignore,
+    known: Known | None = None,
+    workers: int = WORKERS,
+) -> Delivery:
+    """Bring an image to where it should be; what is there already is not sent again.
+
+    Nothing of it can be seen before all of it is there. It may be interrupted at any moment:
+    the next delivery carries on.
+
+    :param tags: that shall stand for it; the digest alone, if there are none.
+    :param known: what is remembered of layers, to spare compressing one that comes out the same.
+    :raises InvalidReference: a tag is none.
+    :raises FileChanged, LayerChanged: a file changed meanwhile; look for the files again.
+    :raises OCIError: the destination or the base's source failed.
+    """
+    began = time.monotonic()
+    for tag in tags:
+        check_tag(tag)
+    if image.is_settled():
+        manifest = image.manifest()
+        if destination.holds(manifest.document().descriptor.digest, tags):
+            reports = [_reused(layer) for layer in image.all_layers()]
+            return _delivery(destination, manifest, tags, reports, 0, began)
+    for last in (False, True):
+        work = _Work(destination, listener, known, workers)
+        reports = work.layers(image)
+        config, manifest = image.config_blob(), image.manifest()
+        sent = destination.put(config, _unheard).sent
+        blobs = [config.descriptor, *manifest.layers]
+        try:
+            destination.finish(manifest.document(), tags, blobs)
+        except BlobsMissing:
+            if last:
+                raise
+            destination.doubt()
+            continue
+        break
+    return _delivery(destination, manifest, tags, reports, sent, began)
+
+
+class _Work:
+    """The layers of one image, several at a time; the first failure stops the others."""
+
+    def __init__(
+        self, destination: Destination, listener: Listener, known: Known | None, workers: int
+    ) -> None:
+        self._destination = destination
+        self._listener = listener
+        self._known = known
+        self._workers = workers
+        self._stopped = threading.Event()
+
+    def layers(self, image: Image) -> list[LayerReport]:
+        layers = image.all_layers()
+        executor = ThreadPoolExecutor(self._workers, "layer")
+        futures: dict[AnyLayer, Future[LayerReport]] = {}
+        try:
+            for layer in sorted(layers, key=_size, reverse=True):
+                futures[layer] = executor.submit(self._layer, layer, image)
+            wait(futures.values(), return_when=FIRST_EXCEPTION)
+            for future in futures.values():
+                if future.done():
+                    future.result()
+        finally:
+            self._stopped.set()
+            executor.shutdown(cancel_futures=True)
+        return [futures[layer].result() for layer in layers]
+
+    def _layer(self, layer: AnyLayer, image: Image) -> LayerReport:
+        self._listener(Started(layer.name, _size(layer)))
+        receipt = self._destination.put(self._blob(layer, image), self._progress(layer.name))
+        descriptor = receipt.descriptor
+        self._listener(Finished(layer.name, receipt.fate, receipt.sent, descriptor.size))
+        return LayerReport(
+            layer.name, descriptor.digest, descriptor.size, receipt.fate, receipt.sent
+        )
+
+    def _blob(self, layer: AnyLayer, image: Image) -> Blob:
+        """A layer as what is to be put: a small one is made at once, a large one when read."""
+        if isinstance(layer, ExistingLayer):
+            media_type = convert_layer_type(layer.descriptor.media_type, image.format)
+            descriptor = layer.descriptor.with_media_type(media_type)
+            return ExistingLayer(descriptor, layer.diff_id, layer.origin, layer.name)
+        if layer.descriptor is not None:
+            return layer
+        if layer.tar_size() <= _SMALL:
+            data = b"".join(self._until_stopped(layer.open()))
+            if layer.descriptor is not None:
+                return Bytes(layer.name, layer.descriptor, data)
+        if self._known is not None:
+            layer.recognise(self._known(layer.tar_size(), layer.compression))
+        return layer
+
+    def _until_stopped(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._check()
+            yield chunk
+
+    def _progress(self, name: str) -> Callable[[int], None]:
+        def moved(count: int) -> None:
+            self._check()
+            self._listener(Moved(name, count))
+
+        return moved
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise _Stopped
+
+
+class _Stopped(Exception):
+    """Another layer failed, or the user interrupted: there is no use in going on."""
+
+
+def _size(layer: AnyLayer) -> int:
+    if layer.descriptor is not None:
+        return layer.descriptor.size
+    return layer.content_size
+
+
+def _reused(layer: AnyLayer) -> LayerReport:
+    assert layer.descriptor is not None  # noqa: S101 - the image is settled
+    return LayerReport(layer.name, layer.descriptor.digest, layer.descriptor.size, "reused", 0)
+
+
+def _delivery(
+    destination: Destination,
+    manifest: Manifest,
+    tags: Sequence[str],
+    reports: Sequence[LayerReport],
+    sent: int,
+    began: float,
+) -> Delivery:
+    digest = manifest.document().descriptor.digest
+    sent += sum(report.sent for report in reports)
+    reference = f"{destination.reference.name}@{digest}"
+    seconds = time.monotonic() - began
+    return Delivery(reference, digest, tuple(tags), tuple(reports), sent, seconds)
+
+
+def _unheard(count: int) -> None:
+    """Progress of what is too small to speak of."""

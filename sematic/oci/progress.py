@@ -1,0 +1,112 @@
+"""Events as a person sees them: bars on a terminal, lines elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sematic.oci.events import Event, Finished, Listener, Moved, Noticed, Started, Waiting
+from sematic.oci.report import size_text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_WORTH_A_BAR = 1 << 20
+_NAME_WIDTH = 40
+
+
+@contextmanager
+def shown(quiet: bool) -> Iterator[Listener]:
+    """A listener that shows what happens, for as long as it lasts."""
+    if quiet:
+        yield lambda event: None
+    elif sys.stderr.isatty():
+        bars = _Bars()
+        try:
+            yield bars
+        finally:
+            bars.close()
+    else:
+        yield _say
+
+
+def say(message: str) -> None:
+    """A line on stderr."""
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+def _say(event: Event) -> None:
+    if isinstance(event, Finished) and event.fate != "reused":
+        say(f"{event.fate:8} {size_text(event.sent):>9}  {_short(event.layer)}")
+    elif isinstance(event, Waiting):
+        say(event.reason)
+    elif isinstance(event, Noticed):
+        say(f"note: {event.message}")
+
+
+class _Bars:
+    """A bar for each layer that is worth one; rich is loaded when the first is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._sizes: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            if isinstance(event, Started):
+                self._sizes[event.layer] = event.size
+            elif isinstance(event, Moved):
+                self._move(event)
+            elif isinstance(event, Finished) and event.layer in self._tasks:
+                progress = self._bars()
+                done = max(1, event.size)
+                progress.update(self._tasks[event.layer], total=done, completed=done)
+            elif isinstance(event, Waiting):
+                self._line(event.reason)
+            elif isinstance(event, Noticed):
+                self._line(f"note: {event.message}")
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def _move(self, event: Moved) -> None:
+        size = self._sizes.get(event.layer, 0)
+        if event.layer not in self._tasks:
+            if size < _WORTH_A_BAR:
+                return
+            task = self._bars().add_task(_short(event.layer), total=size)
+            self._tasks[event.layer] = task
+        self._bars().advance(self._tasks[event.layer], event.bytes)
+
+    def _line(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.console.print(text, markup=False, highlight=False)
+        else:
+            say(text)
+
+    def _bars(self) -> Progress:
+        if self._progress is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+            from rich.progress import TransferSpeedColumn as SpeedColumn
+
+            self._progress = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                DownloadColumn(),
+                SpeedColumn(),
+                console=Console(stderr=True),
+            )
+            self._progress.start()
+        return self._progress
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_WIDTH else name[: _NAME_WIDTH - 1] + "…"

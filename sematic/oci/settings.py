@@ -1,0 +1,191 @@
+"""Settings: arguments, then ``[tool.sematic]`` in pyproject.toml, then SEMATIC_* variables."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from sematic.oci.compression import Compression
+from sematic.oci.errors import ProjectError, SettingsError
+from sematic.oci.manifest import Format, Platform
+from sematic.oci.plan import BUDGET, MOST_LAYERS
+from sematic.oci.reference import LayoutReference, Reference, check_tag, parse_reference
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a project becomes an image, and where it goes.
+
+    :param name: the project's own name, for people and for the default destination.
+    :param repository: where the image goes: ``HOST/REPOSITORY[:TAG]``, ``oci-layout:DIR[:TAG]``
+        or ``archive:FILE``; empty for an image layout in the user's data folder.
+    :param base: what it is appended to: a registry's or a layout's reference; empty or ``none``
+        for nothing.
+    :param platform: ``linux/amd64``; empty for the base's, or linux on this machine's CPU.
+    :param python: interpreter or virtual environment that goes in; empty to find one.
+    :param environment: whether the installed distributions go in at all.
+    :param include: gitignore patterns of files that go in whatever other rules say.
+    :param exclude: gitignore patterns of files that do not.
+    :param source_roots: folders of the project that go on ``sys.path``, beside itself.
+    :param tags: in addition to the repository's own.
+    :param compression: ``zstd``, ``gzip``, either with ``:LEVEL``; empty for what suits.
+    :param format: ``oci`` or ``docker``.
+    :param layers: the most layers that are put on top of the base.
+    """
+
+    name: str = "project"
+    repository: str = ""
+    base: str = ""
+    platform: str = ""
+    python: str = ""
+    environment: bool = True
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    source_roots: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    compression: str = ""
+    format: Format = "oci"
+    layers: int = BUDGET
+
+    def __post_init__(self) -> None:
+        if self.format not in ("oci", "docker"):
+            raise SettingsError(f"format {self.format!r}: write oci or docker")
+        if not 1 <= self.layers <= MOST_LAYERS:
+            raise SettingsError(f"layers is {self.layers}: give 1 to {MOST_LAYERS}")
+        if self.compression:
+            Compression.parse(self.compression)
+        if self.platform:
+            Platform.parse(self.platform)
+        for tag in self.tags:
+            check_tag(tag)
+
+    def destination(self) -> Reference:
+        """Where the image goes, without its tag.
+
+        :raises InvalidReference: the repository is none.
+        """
+        reference = self._reference()
+        if getattr(reference, "digest", ""):
+            raise SettingsError(f"{reference}: the digest of an image comes out, it is not given")
+        return replace(reference, tag="")
+
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags that shall stand for the image: ``latest``, where none is asked for."""
+        own = self._reference().tag
+        tags = dict.fromkeys(([own] if own else []) + list(self.tags))
+        return tuple(tags) or ("latest",)
+
+    def chosen_compression(self) -> Compression:
+        """zstd, but gzip for Docker's format, and for archives, which every Docker can load.
+
+        :raises SettingsError: zstd for Docker's format, which has none.
+        """
+        plain = self.format == "docker" or self.repository.startswith("archive:")
+        chosen = Compression.parse(self.compression or ("gzip" if plain else "zstd"))
+        if self.format == "docker" and chosen.algorithm != "gzip":
+            raise SettingsError("the docker format knows gzip only; use --format oci for zstd")
+        return chosen
+
+    def _reference(self) -> Reference:
+        if self.repository:
+            return parse_reference(self.repository)
+        return LayoutReference(str(data_folder() / "images" / self.name))
+
+
+def data_folder() -> Path:
+    """``SEMATIC_DATA_DIR``, else ``sematic`` in the user's data folder."""
+    own = os.environ.get("SEMATIC_DATA_DIR")
+    if own:
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "sematic"
+
+
+def read_settings(project: Path, **arguments: Any) -> Settings:
+    """The settings of a project.
+
+    :param arguments: what was given on the spot; wins where it is not None. ``env``, ``labels``
+        and ``tags`` are added to the project's own.
+    :raises ProjectError: the folder is not there, or its pyproject.toml cannot be read.
+    :raises SettingsError: a setting that does not exist or means nothing.
+    """
+    if not project.is_dir():
+        what = "is a file" if project.exists() else "does not exist"
+        raise ProjectError(f"project folder {project} {what}; name the folder of the sources")
+    document = _pyproject(project)
+    values = _checked(project, document.get("tool", {}).get("sematic", {}))
+    values.setdefault("name", document.get("project", {}).get("name") or project.resolve().name)
+    values["name"] = _repository_word(str(values["name"]))
+    values.setdefault("repository", os.environ.get("SEMATIC_REPOSITORY", ""))
+    for key, value in arguments.items():
+        if value is None:
+            continue
+        if key in ("env", "labels"):
+            values[key] = {**values.get(key, {}), **value}
+        elif key == "tags":
+            values[key] = (*values.get(key, ()), *value)
+        else:
+            values[key] = value
+    return Settings(**values)
+
+
+def _pyproject(project: Path) -> dict[str, Any]:
+    path = project / "pyproject.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(f"cannot read {path}: {error}") from None
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        return dict(toml.loads(text))
+    except ValueError as error:
+        raise ProjectError(f"{path} is not TOML: {error}") from None
+
+
+_TYPES: dict[str, type] = {"str": str, "bool": bool, "int": int, "Format": str}
+
+
+def _checked(project: Path, table: Any) -> dict[str, Any]:
+    """The values of ``[tool.sematic]`` under the names of :class:`Settings`."""
+    where = f"{project / 'pyproject.toml'}: [tool.sematic]"
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where} is no table")
+    known = {entry.name.replace("_", "-"): entry for entry in fields(Settings)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise SettingsError(f"{where} has {key!r}, which is no setting: {hint}")
+        kind = str(known[key].type)
+        values[known[key].name] = _value(f"{where} {key}", kind, value)
+    return values
+
+
+def _value(where: str, kind: str, value: Any) -> Any:
+    if kind.startswith("tuple"):
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise SettingsError(f"{where} is {value!r}: give a list of strings")
+        return tuple(value)
+    if kind.startswith("Mapping"):
+        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+            raise SettingsError(f"{where} is {value!r}: give a table of strings")
+        return value
+    if type(value) is not _TYPES[kind]:
+        raise SettingsError(f"{where} is {value!r}: give a {_TYPES[kind].__name__}")
+    return value
+
+
+def _repository_word(name: str) -> str:
+    """A name as a repository can have it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "project"
