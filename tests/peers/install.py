@@ -5,8 +5,8 @@
 Three things, each only where it is missing:
 
 1. Debian packages of the machine's own release (registry, skopeo, podman, runtimes).
-2. Newer tools from Debian sid, unpacked into the cache and not installed: crane, cosign, oras,
-   and an umoci that reads zstd. They need no library but the C library.
+2. From Debian sid, unpacked into the cache and not installed: crane, cosign, oras and an umoci
+   that reads zstd, which need no library but the C library; and the image-spec's JSON schemas.
 3. A base image with Python: an OCI layout in the cache, built by mmdebstrap.
 
 The cache is `$SEMATIC_TEST_CACHE`, else `sematic-tests` in the user's cache folder; to get newer
@@ -45,8 +45,10 @@ PACKAGES: tuple[tuple[str, ...], ...] = (
     ("crun",),
     ("containerd", "containerd.io"),
     ("mmdebstrap",),
+    ("mount",),
 )
 SID_TOOLS = ("cosign", "crane", "oras", "umoci")
+SCHEMA_PACKAGE = "golang-github-opencontainers-image-spec-dev"
 
 BASE_SUITE = "bookworm"
 BASE_PYTHON = "3.11"
@@ -75,7 +77,7 @@ BASE_EPOCH = 1704067200
 BASE_CREATED = "2024-01-01T00:00:00Z"
 
 # Changing what is built must change the stamp; raise it when the code above the data changes.
-RECIPE = 1
+RECIPE = 2
 
 INSTRUCTION = "python -m tests.peers.install"
 
@@ -259,12 +261,15 @@ def _unpack_sid_tools(folder: Path) -> None:
         apt = Path(scratch)
         config = _private_apt(apt)
         _run("apt-get", "-c", config, "update", "-q")
-        _run("apt-get", "-c", config, "download", "-q", *SID_TOOLS, cwd=apt)
+        _run("apt-get", "-c", config, "download", "-q", *SID_TOOLS, SCHEMA_PACKAGE, cwd=apt)
         for package in apt.glob("*.deb"):
             _run("dpkg", "-x", package, apt / "root")
         for name in SID_TOOLS:
             shutil.move(apt / "root/usr/bin" / name, folder / name)
             _run(folder / name, "--help")
+        (folder / "schema").mkdir()
+        for schema in (apt / "root").rglob("image-spec/schema/*.json"):
+            shutil.copy(schema, folder / "schema" / schema.name)
 
 
 def _private_apt(folder: Path) -> Path:
@@ -360,7 +365,7 @@ def _descriptor(kind: str, digest: str, size: int) -> dict[str, object]:
     return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": size}
 
 
-def _digest(file: IO[bytes]) -> str:
+def _digest(file: IO[bytes] | gzip.GzipFile) -> str:
     sha256 = hashlib.sha256()
     while data := file.read(1 << 20):
         sha256.update(data)

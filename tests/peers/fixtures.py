@@ -1,0 +1,99 @@
+"""pytest fixtures with real registries and tools, each made once per session when first asked for.
+
+Made known in the top-level conftest.py: `pytest_plugins = ["tests.peers.fixtures"]`. A peer that is
+not installed is a failure, never a skip. Nothing outlives the session.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers.install import INSTRUCTION, base_folder, cache_folder, missing, tools_folder
+from tests.peers.podman import Podman
+from tests.peers.podman import podman as start_podman
+from tests.peers.registry import Registry
+from tests.peers.registry import crane_registry as start_crane_registry
+from tests.peers.registry import registry as start_registry
+from tests.peers.tools import Crane, Skopeo, Tool, Umoci
+
+
+@pytest.fixture(scope="session")
+def peers_cache() -> Path:
+    """The folder with the tools and the base image. Fails where `tests.peers.install` must run."""
+    if lacking := missing():
+        pytest.fail(f"missing: {'; '.join(lacking)}. Run `{INSTRUCTION}`", pytrace=False)
+    return cache_folder()
+
+
+@pytest.fixture(scope="session")
+def peers_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the fixtures of this file keep what they need; removed at the end."""
+    folder = tmp_path_factory.mktemp("peers")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def docker_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]:
+    """Debian's docker-registry, open to all, deletes allowed."""
+    with start_registry(peers_folder / "docker-registry") as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def crane_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]:
+    """`crane registry serve`: a second implementation, which knows referrers."""
+    with start_crane_registry(peers_folder / "crane-registry") as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def skopeo(peers_cache: Path, peers_folder: Path) -> Skopeo:
+    return Skopeo("skopeo", peers_folder / "skopeo")
+
+
+@pytest.fixture(scope="session")
+def umoci(peers_cache: Path, peers_folder: Path) -> Umoci:
+    return Umoci(tools_folder() / "umoci", peers_folder / "umoci")
+
+
+@pytest.fixture(scope="session")
+def crane(peers_cache: Path, peers_folder: Path) -> Crane:
+    return Crane(tools_folder() / "crane", peers_folder / "crane")
+
+
+@pytest.fixture(scope="session")
+def cosign(peers_cache: Path, peers_folder: Path) -> Tool:
+    return Tool(tools_folder() / "cosign", peers_folder / "cosign")
+
+
+@pytest.fixture(scope="session")
+def oras(peers_cache: Path, peers_folder: Path) -> Tool:
+    return Tool(tools_folder() / "oras", peers_folder / "oras")
+
+
+@pytest.fixture(scope="session")
+def podman(peers_cache: Path) -> Iterator[Podman]:
+    with start_podman() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def base_layout(peers_cache: Path) -> Path:
+    """An OCI layout with Python 3.11 on Debian, not to be written to.
+
+    One gzip layer; tag `worker` has the label dev.sematic.python=3.11, tag `plain` has no label.
+    """
+    return base_folder()
+
+
+@pytest.fixture(scope="session")
+def base_in_registry(docker_registry: Registry, skopeo: Skopeo, base_layout: Path) -> str:
+    """HOST/base/worker:latest in `docker_registry`."""
+    ref = f"{docker_registry.host}/base/worker:latest"
+    skopeo.copy(f"oci:{base_layout}:worker", f"docker://{ref}")
+    return ref

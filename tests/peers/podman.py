@@ -1,0 +1,109 @@
+"""podman, with storage, configuration and control groups of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.peers.tools import SECLUDED, SECONDS, environment, execute
+
+# Default ulimits above the caller's need CAP_SYS_RESOURCE, which not every machine gives to root.
+# runc, because crun refuses machines with both versions of control groups.
+_CONF = """\
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+netns = "host"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+lock_type = "file"
+tmp_dir = "{home}/engine"
+[network]
+network_config_dir = "{home}/network"
+"""
+
+
+@dataclass(frozen=True)
+class Podman:
+    """A podman that `podman()` made. Its storage lies in `home`."""
+
+    home: Path
+
+    def pull(self, ref: str, *options: str) -> str:
+        """Pull HOST/NAME:TAG (or @DIGEST) and return the image's id."""
+        policy = ("--signature-policy", self._policy)
+        return self.command("pull", "--quiet", "--tls-verify=false", *policy, *options, ref).strip()
+
+    def load(self, archive: Path) -> str:
+        """Load a docker or OCI archive and return the image's name (its id if it has none)."""
+        loaded = self.command("load", "--signature-policy", self._policy, "--input", archive)
+        return loaded.strip().rpartition(": ")[2]
+
+    def run(
+        self,
+        image: str,
+        *arguments: str,
+        user: str | None = None,
+        entrypoint: str | None = None,
+        env: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> str:
+        """Run a pulled or loaded image in a new container and return its standard output.
+
+        The container shares the machine's network, so that it reaches servers on loopback.
+        `entrypoint` may be a JSON list. Raises ToolError unless the container exits with 0.
+        """
+        chosen = [f"--env={name}={value}" for name, value in (env or {}).items()]
+        if user is not None:
+            chosen.append(f"--user={user}")
+        if entrypoint is not None:
+            chosen.append(f"--entrypoint={entrypoint}")
+        groups = ("--cgroups=no-conmon", f"--cgroup-parent=/{self._cgroup}")
+        limits = ("--rm", "--pull=never", f"--timeout={SECONDS}")
+        return self.command("run", *limits, *groups, *chosen, *options, image, *arguments)
+
+    def command(self, *arguments: str | Path) -> str:
+        """Any other podman command. Raises ToolError unless it exits with 0."""
+        storage = ("--root", self.home / "storage", "--runroot", self.home / "run")
+        return execute(
+            [*SECLUDED, "podman", *storage, "--storage-driver=overlay", *arguments],
+            env={**environment(self.home), "CONTAINERS_CONF": str(self._conf)},
+        )
+
+    @property
+    def _conf(self) -> Path:
+        return self.home / "containers.conf"
+
+    @property
+    def _policy(self) -> Path:
+        return self.home / "policy.json"
+
+    @property
+    def _cgroup(self) -> str:
+        return self.home.name
+
+
+@contextmanager
+def podman() -> Iterator[Podman]:
+    """Removes storage and control groups at the end.
+
+    Its folder is a short one right below the temporary folder: podman makes sockets in it, whose
+    paths may not be longer than 107 characters.
+    """
+    made = Podman(Path(tempfile.mkdtemp(prefix="sematic-podman-")))
+    made._conf.write_text(_CONF.format(home=made.home))
+    made._policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made.home)
+        groups = Path("/sys/fs/cgroup")
+        for folder in (*groups.glob(made._cgroup), *groups.glob(f"*/{made._cgroup}")):
+            folder.rmdir()
+        with suppress(OSError):  # it may be in use by others, or not have been needed
+            Path("/run/runc").rmdir()

@@ -1,0 +1,212 @@
+"""Real registries on loopback: Debian's docker-registry, and crane's as a second implementation.
+
+Each listens on a port the kernel chose (so that none is ever taken) and dies with the thread that
+started it, even if that is killed: start them from the main thread.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import ctypes.util
+import http.client
+import json
+import os
+import re
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from tests.peers.install import tools_folder
+
+_START_SECONDS = 30
+_LISTENING = re.compile(r"(?:listening on 127\.0\.0\.1:|serving on port )(\d+)")
+# docker-registry: `... "GET /v2/ HTTP/1.1" 200 2 ...`; crane: `... GET /v2/x 404 CODE message`.
+_REQUEST = re.compile(r'"?\b([A-Z]+) (/\S*)(?: HTTP/[\d.]+")?(?: (\d{3})\b)?')
+_MARK = "/v2/?mark="
+
+
+class RegistryError(Exception):
+    """A registry did not start or does not answer."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files in PEM. `certificate` is self-signed, so it is its own CA file for clients."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A running registry. `log` is its access log, `root` holds its storage."""
+
+    host: str
+    root: Path
+    log: Path
+    tls: Tls | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.host}"
+
+    def requests(self) -> list[tuple[str, str, int]]:
+        """What was asked so far: method, path with query, status.
+
+        Everything answered before this call is in it. crane's registry tells the status of errors
+        only; other requests have 0.
+        """
+        found = []
+        for line in self._settled_log().splitlines():
+            match = _REQUEST.search(line)
+            if match and not match[2].startswith(_MARK):
+                found.append((match[1], match[2], int(match[3] or 0)))
+        return found
+
+    def _settled_log(self) -> str:
+        """The log, once it holds a request made now: a line is written after its answer is sent."""
+        mark = _MARK + uuid4().hex
+        _get(self.host, mark, self.tls)
+        deadline = time.monotonic() + _START_SECONDS
+        while mark not in (text := self.log.read_text()):
+            if time.monotonic() > deadline:
+                raise RegistryError(f"{self.log} does not show a request that was answered")
+            time.sleep(0.005)
+        return text
+
+
+def _get(host: str, path: str, tls: Tls | None) -> None:
+    connection = (
+        http.client.HTTPSConnection(
+            host, timeout=10, context=ssl.create_default_context(cafile=tls.certificate)
+        )
+        if tls
+        else http.client.HTTPConnection(host, timeout=10)
+    )
+    try:
+        connection.request("GET", path)
+        connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+@contextmanager
+def registry(
+    root: Path,
+    *,
+    htpasswd: Mapping[str, str] | None = None,
+    tls: Tls | None = None,
+    delete: bool = True,
+    readonly: bool = False,
+) -> Iterator[Registry]:
+    """docker-registry with its storage in `root`/data, which outlives it.
+
+    `htpasswd` maps user names to passwords. Two may share a root, one of them read-only.
+    """
+    run = _run_folder(root)
+    storage: dict[str, object] = {
+        "filesystem": {"rootdirectory": str(root / "data")},
+        "delete": {"enabled": delete},
+    }
+    if readonly:
+        storage["maintenance"] = {"readonly": {"enabled": True}}
+    listen: dict[str, object] = {"addr": "127.0.0.1:0", "secret": "tests"}
+    if tls:
+        listen["tls"] = {"certificate": str(tls.certificate), "key": str(tls.key)}
+    config: dict[str, object] = {
+        "version": 0.1,
+        "log": {"level": "info", "accesslog": {"disabled": False}},
+        "storage": storage,
+        "http": listen,
+    }
+    if htpasswd is not None:
+        file = run / "htpasswd"
+        file.write_text("".join(f"{user}:{_bcrypt(word)}\n" for user, word in htpasswd.items()))
+        config["auth"] = {"htpasswd": {"realm": "tests", "path": str(file)}}
+    file = run / "config.yml"
+    file.write_text(json.dumps(config))
+    command = ["docker-registry", "serve", str(file)]
+    with _serving(command, out=run / "access.log", err=run / "server.log") as port:
+        yield Registry(f"127.0.0.1:{port}", root, run / "access.log", tls)
+
+
+@contextmanager
+def crane_registry(root: Path) -> Iterator[Registry]:
+    """`crane registry serve`; blobs lie in `root`/data, manifests in its memory only."""
+    run = _run_folder(root)
+    data = root / "data"
+    data.mkdir(exist_ok=True)
+    crane = str(tools_folder() / "crane")
+    command = [crane, "registry", "serve", "--address", "127.0.0.1:0", "--disk", str(data)]
+    with _serving(command, out=run / "stdout.log", err=run / "server.log") as port:
+        yield Registry(f"127.0.0.1:{port}", root, run / "server.log")
+
+
+def self_signed(folder: Path) -> Tls:
+    """A certificate for 127.0.0.1 and localhost, made by openssl."""
+    made = Tls(folder / "tls.crt", folder / "tls.key")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+            *("-out", str(made.certificate), "-keyout", str(made.key)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return made
+
+
+def _run_folder(root: Path) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="run-", dir=root))
+
+
+@contextmanager
+def _serving(command: Sequence[str], *, out: Path, err: Path) -> Iterator[int]:
+    """Run a server for as long as the context lasts; gives its port."""
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+        )
+    try:
+        yield _port(process, err)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    deadline = time.monotonic() + _START_SECONDS
+    while not (match := _LISTENING.search(log.read_text())):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RegistryError(f"{process.args!r} did not start:\n{log.read_text()}")
+        time.sleep(0.01)
+    return int(match[1])
+
+
+def _bcrypt(word: str) -> str:
+    """The only hash that docker-registry takes, made by Debian's C library for passwords."""
+    library = ctypes.CDLL(ctypes.util.find_library("crypt") or "libcrypt.so.1")
+    library.crypt.restype = ctypes.c_char_p
+    # 22 characters of bcrypt's own base 64; the last one must leave 4 bits zero.
+    salt = base64.b64encode(os.urandom(16), b"./").decode()[:21] + "u"
+    hashed: bytes | None = library.crypt(word.encode(), f"$2b$04${salt}".encode())
+    if not hashed or not hashed.startswith(b"$2b$"):
+        raise RegistryError("this C library has no bcrypt")
+    return hashed.decode()
