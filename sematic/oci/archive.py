@@ -70,9 +70,9 @@ class Archive:
             raise PlaceError(f"cannot write {self._path}: {error.strerror}") from None
         finally:
             partial.unlink(missing_ok=True)
-        self.close()
+        self.abandon()
 
-    def close(self) -> None:
+    def abandon(self) -> None:
         """Remove what was gathered beside the archive."""
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -107,3 +107,6 @@ class Destination(Protocol):
         :param blobs: all that it needs; they have been put.
         :raises BlobsMissing: some are not there after all; nothing was tagged.
         """
+
+    def abandon(self) -> None:
+        """The delivery failed: leave nothing behind that is of no use to the next one."""

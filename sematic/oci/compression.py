@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from sematic.oci.errors import SettingsError
 
 _LEVELS = {"zstd": range(1, 20), "gzip": range(1, 10)}
-_DEFAULTS = {"zstd": 3, "gzip": 1}
-_JOB = 2 << 20
+_DEFAULTS = {"zstd": 2, "gzip": 1}
+_JOB = 1 << 20
 
 
 class Compressor(Protocol):

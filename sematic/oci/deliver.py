@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from sematic.oci.blob import Blob, Destination, Fate
@@ -19,6 +20,9 @@ from sematic.oci.reference import check_tag
 
 WORKERS = 4
 """Layers on their way at once."""
+
+_MAKERS = 2
+"""Large layers that are made at once: each keeps all CPUs busy and has buffers of its own."""
 
 _SMALL = 4 << 20
 """A tar of up to so many bytes is made in memory, so that its digest is known beforehand."""
@@ -90,21 +94,35 @@ def deliver(
         if destination.holds(manifest.document().descriptor.digest, tags):
             reports = [_reused(layer) for layer in image.all_layers()]
             return _delivery(destination, manifest, tags, reports, 0, began)
+    try:
+        manifest, reports, sent = _bring(image, destination, tags, listener, known, workers)
+    except BaseException:
+        destination.abandon()
+        raise
+    return _delivery(destination, manifest, tags, reports, sent, began)
+
+
+def _bring(
+    image: Image,
+    destination: Destination,
+    tags: Sequence[str],
+    listener: Listener,
+    known: Known | None,
+    workers: int,
+) -> tuple[Manifest, list[LayerReport], int]:
+    """Blobs, manifest, tags; once more from the start if what was remembered was wrong."""
     for last in (False, True):
-        work = _Work(destination, listener, known, workers)
-        reports = work.layers(image)
+        reports = _Work(destination, listener, known, workers).layers(image)
         config, manifest = image.config_blob(), image.manifest()
         sent = destination.put(config, _unheard).sent
-        blobs = [config.descriptor, *manifest.layers]
         try:
-            destination.finish(manifest.document(), tags, blobs)
+            destination.finish(manifest.document(), tags, [config.descriptor, *manifest.layers])
+            break
         except BlobsMissing:
             if last:
                 raise
             destination.doubt()
-            continue
-        break
-    return _delivery(destination, manifest, tags, reports, sent, began)
+    return manifest, reports, sent
 
 
 class _Work:
@@ -118,6 +136,7 @@ class _Work:
         self._known = known
         self._workers = workers
         self._stopped = threading.Event()
+        self._makers = threading.Semaphore(_MAKERS)
 
     def layers(self, image: Image) -> list[LayerReport]:
         layers = image.all_layers()
@@ -137,7 +156,9 @@ class _Work:
 
     def _layer(self, layer: AnyLayer, image: Image) -> LayerReport:
         self._listener(Started(layer.name, _size(layer)))
-        receipt = self._destination.put(self._blob(layer, image), self._progress(layer.name))
+        blob, progress = self._blob(layer, image), self._progress(layer.name)
+        with self._makers if isinstance(blob, Layer) else nullcontext():
+            receipt = self._destination.put(blob, progress)
         descriptor = receipt.descriptor
         self._listener(Finished(layer.name, receipt.fate, receipt.sent, descriptor.size))
         return LayerReport(
@@ -188,7 +209,7 @@ def _size(layer: AnyLayer) -> int:
 
 
 def _reused(layer: AnyLayer) -> LayerReport:
-    assert layer.descriptor is not None  # noqa: S101 - the image is settled
+    assert layer.descriptor is not None
     return LayerReport(layer.name, layer.descriptor.digest, layer.descriptor.size, "reused", 0)
 
 

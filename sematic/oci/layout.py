@@ -145,6 +145,9 @@ class Layout:
             index["manifests"] = _with_tags(self._entries(), manifest.descriptor, tags)
             self._write(self._folder / "index.json", to_json(index))
 
+    def abandon(self) -> None:
+        """Complete blobs stay: the next delivery finds them."""
+
     # --- on disk
 
     def _blob_path(self, digest: str) -> Path:

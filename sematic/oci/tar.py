@@ -16,7 +16,7 @@ from sematic.oci.errors import FileChanged, FileError, SettingsError
 from sematic.oci.files import FileEntry, stamp_of
 
 BLOCK = 512
-CHUNK = 1 << 20
+CHUNK = 256 << 10
 _MAX_OCTAL = 8**11 - 1
 _END = b"\0" * (2 * BLOCK)
 _TYPES = {"file": b"0", "link": b"2", "folder": b"5"}
@@ -72,7 +72,7 @@ def tar_size(entries: Sequence[FileEntry]) -> int:
 
 
 def tar_chunks(entries: Sequence[FileEntry], mtime: int) -> Iterator[bytes]:
-    """The tar of entries that are in order, in chunks of about a MiB.
+    """The tar of entries that are in order, in chunks of about CHUNK bytes.
 
     :raises FileChanged: a file is not what it was when its entry was made.
     :raises FileError: a file cannot be read.
