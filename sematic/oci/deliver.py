@@ -141,10 +141,10 @@ class _Work:
     def layers(self, image: Image) -> list[LayerReport]:
         layers = image.all_layers()
         executor = ThreadPoolExecutor(self._workers, "layer")
-        futures: dict[AnyLayer, Future[LayerReport]] = {}
+        futures: dict[int, Future[LayerReport]] = {}
         try:
-            for layer in sorted(layers, key=_size, reverse=True):
-                futures[layer] = executor.submit(self._layer, layer, image)
+            for number in sorted(range(len(layers)), key=lambda n: -_size(layers[n])):
+                futures[number] = executor.submit(self._layer, layers[number], image)
             wait(futures.values(), return_when=FIRST_EXCEPTION)
             for future in futures.values():
                 if future.done():
@@ -152,7 +152,7 @@ class _Work:
         finally:
             self._stopped.set()
             executor.shutdown(cancel_futures=True)
-        return [futures[layer].result() for layer in layers]
+        return [futures[number].result() for number in range(len(layers))]
 
     def _layer(self, layer: AnyLayer, image: Image) -> LayerReport:
         self._listener(Started(layer.name, _size(layer)))

@@ -1,0 +1,1 @@
+"""What a year of temperatures was like."""
