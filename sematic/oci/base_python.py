@@ -10,7 +10,6 @@ import io
 import json
 import posixpath
 import re
-import tarfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, cast
@@ -125,6 +124,8 @@ def _read(base: Base) -> _Found:
 
 def _links_and_files(layer: ExistingLayer) -> Iterator[tuple[str, str]]:
     """The names in a layer, with the targets of those that are links."""
+    import tarfile
+
     stream = cast(IO[bytes], io.BufferedReader(_Chunks(layer.open())))
     compression = layer_compression(layer.descriptor.media_type)
     if compression == "zstd":

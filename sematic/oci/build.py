@@ -11,7 +11,7 @@ from pathlib import Path
 from sematic.oci.base import Base, find_base
 from sematic.oci.base_python import PYTHON_LABEL, BasePython, find_base_python
 from sematic.oci.cache import Cache
-from sematic.oci.check import check_native, check_readable
+from sematic.oci.check import check_files
 from sematic.oci.compression import Compression
 from sematic.oci.deliver import Delivery, deliver
 from sematic.oci.environment import Environment, find_environment
@@ -238,8 +238,7 @@ def _check(
         if layer.made is None
         for group in plan.groups
     ]
-    check_readable(groups)
-    check_native(groups, platform, python.version, libc)
+    check_files(groups, platform, python.version, libc)
 
 
 def _image(base: Base | None, platform: Platform, settings: Settings, python: ImagePython) -> Image:

@@ -27,14 +27,32 @@ _MACHINES = {
 }
 
 
-def check_readable(groups: Iterable[FileGroup]) -> None:
-    """:raises FileError: some files cannot be read; the message names them."""
-    unreadable = [
-        entry.source
-        for group in groups
-        for entry in group.entries()
-        if entry.source and not os.access(entry.source, os.R_OK)
-    ]
+def check_files(
+    groups: Iterable[FileGroup], platform: Platform, python: str, libc: str = ""
+) -> None:
+    """Check that files can be read, and that native code can run where it goes.
+
+    Some distributions bring files for several platforms; what counts is whether a group has
+    native files and none of them fits.
+
+    :param python: the minor version of the image's interpreter, as ``3.11``.
+    :param libc: the base's, ``glibc`` or ``musl``; empty where it is not known.
+    :raises FileError: some files cannot be read; the message names them.
+    :raises BaseError: a group cannot run there; the message names a file and the way out.
+    """
+    unreadable: list[str] = []
+    for group in groups:
+        misfits: list[tuple[FileEntry, str]] = []
+        fits = False
+        for entry in group.entries():
+            if entry.source and not os.access(entry.source, os.R_OK):
+                unreadable.append(entry.source)
+            elif not fits and entry.kind == "file" and _NATIVE.search(entry.path):
+                misfit = _misfit(entry, platform, python, libc)
+                fits = not misfit
+                misfits.append((entry, misfit))
+        if misfits and not fits:
+            raise BaseError(_cannot_run(group, *misfits[0], platform, python))
     if unreadable:
         more = len(unreadable) - _SHOWN
         raise FileError(
@@ -44,36 +62,15 @@ def check_readable(groups: Iterable[FileGroup]) -> None:
         )
 
 
-def check_native(
-    groups: Iterable[FileGroup], platform: Platform, python: str, libc: str = ""
-) -> None:
-    """Check extension modules and libraries against where they are to run.
-
-    Some distributions bring files for several platforms; what counts is whether a group has
-    native files and none of them fits.
-
-    :param python: the minor version of the image's interpreter, as ``3.11``.
-    :param libc: the base's, ``glibc`` or ``musl``; empty where it is not known.
-    :raises BaseError: a group cannot run there; the message names a file and the way out.
-    """
-    for group in groups:
-        misfits = []
-        for entry in group.entries():
-            if entry.kind != "file" or not _NATIVE.search(entry.path):
-                continue
-            misfit = _misfit(entry, platform, python, libc)
-            if not misfit:
-                break
-            misfits.append((entry, misfit))
-        else:
-            if misfits:
-                entry, misfit = misfits[0]
-                raise BaseError(
-                    f"{group.name} cannot run on {platform} with Python {python}: "
-                    f"{entry.source or entry.path} {misfit}.\n"
-                    "Install the project's dependencies for that platform and Python and name "
-                    "that environment with --python, or push with --no-environment."
-                )
+def _cannot_run(
+    group: FileGroup, entry: FileEntry, misfit: str, platform: Platform, python: str
+) -> str:
+    return (
+        f"{group.name} cannot run on {platform} with Python {python}: "
+        f"{entry.source or entry.path} {misfit}.\n"
+        "Install the project's dependencies for that platform and Python and name "
+        "that environment with --python, or push with --no-environment."
+    )
 
 
 def _misfit(entry: FileEntry, platform: Platform, python: str, libc: str) -> str:

@@ -8,7 +8,7 @@ matches: whoever walks a tree does not go in. Paths and patterns are bytes, as i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -50,15 +50,20 @@ class Pattern:
 
     def matches(self, path: bytes, folder: bool) -> bool:
         """Whether it is about this very path, which is relative to the ignore file's folder."""
-        if self.folders_only and not folder:
-            return False
-        if self.by_name:
-            path = path[path.rfind(b"/") + 1 :]
-        if not _SPECIAL.search(self.body):
-            return path == self.body
-        return self._regex is not None and self._regex.fullmatch(path) is not None
+        return last_match((self,), path, folder) is not None
 
-    @property
+    @cached_property
+    def test(self) -> Callable[[bytes], object]:
+        """Says whether a path matches, or a name where the pattern is by name."""
+        body = self.body
+        if self.is_literal:
+            return body.__eq__
+        if self.by_name and body.startswith(b"*") and not _SPECIAL.search(body, 1):
+            return lambda name: name.endswith(body[1:])
+        regex = compile_body(body)
+        return regex.fullmatch if regex else lambda path: False
+
+    @cached_property
     def is_literal(self) -> bool:
         return not _SPECIAL.search(self.body)
 
@@ -67,9 +72,17 @@ class Pattern:
         """Whether its last name is made of wildcards alone, as in ``*/`` or ``data/**``."""
         return is_wild(self.body[self.body.rfind(b"/") + 1 :])
 
-    @cached_property
-    def _regex(self) -> re.Pattern[bytes] | None:
-        return compile_body(self.body)
+
+def last_match(patterns: Sequence[Pattern], path: bytes, folder: bool) -> Pattern | None:
+    """The pattern that decides: of those that match, the last line of the file.
+
+    :param patterns: last line first.
+    """
+    name = path[path.rfind(b"/") + 1 :]
+    for pattern in patterns:
+        if (folder or not pattern.folders_only) and pattern.test(name if pattern.by_name else path):
+            return pattern
+    return None
 
 
 def is_wild(name: bytes) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
-from sematic.oci.gitignore import Pattern, compile_body, is_wild, parse, parse_line
+from sematic.oci.gitignore import Pattern, compile_body, is_wild, last_match, parse, parse_line
 
 VERSION = 1
 """Raised when the rules below change: decisions of older ones are then forgotten."""
@@ -201,14 +201,14 @@ class Rules:
         # git never takes a link for a folder; here a name such as node_modules means a link
         # to it just as well, wherever the name comes from the settings or from this module.
         loose = kind != "f"
-        include = _first(self._include, path, loose)
+        include = last_match(self._include, path, loose)
         forced = not include.negated if include else forced
         secret = secret_of(path, loose)
         if secret:
             return self._secret(path, secret, loose)
         hit = None if forced else self._hit(scope, path, kind)
         named = _names(include) or bool(hit and hit.pattern.negated and not hit.pattern.is_wild)
-        always = None if named else _first(_always(), path, loose)
+        always = None if named else last_match(_always(), path, loose)
         if always:
             reached = loose and self.reaches(path, by_name=True)
             return Verdict(False, reached=reached, rule=f"always: {always.text}")
@@ -234,7 +234,7 @@ class Rules:
 
     def names(self, path: bytes) -> bool:
         """Whether an include pattern is about this very path rather than a folder above it."""
-        return _is_positive(_first(self._include, path, True))
+        return _is_positive(last_match(self._include, path, True))
 
     def _secret(self, path: bytes, secret: Pattern, folder: bool) -> Verdict:
         if self.names_exactly(path):
@@ -246,7 +246,7 @@ class Rules:
 
     def _hit(self, scope: Scope, path: bytes, kind: Kind) -> _Hit | None:
         """The last pattern of the ignore files and of exclude that matches, if any."""
-        exclude = _first(self._exclude, path, kind != "f")
+        exclude = last_match(self._exclude, path, kind != "f")
         if exclude:
             return _Hit(exclude, "exclude: ")
         return _scope_hit(scope, path, kind == "d")
@@ -268,7 +268,7 @@ def _above_hit(scope: Scope, way: list[bytes], depth: int) -> Pattern | None:
     for level in scope.chain():
         skipped = len(way) - level.above.count(b"/")
         if skipped < depth:
-            hit = _first(level.git, b"/".join(way[skipped:depth]), True)
+            hit = last_match(level.git, b"/".join(way[skipped:depth]), True)
             if hit:
                 return hit
     return None
@@ -276,11 +276,11 @@ def _above_hit(scope: Scope, way: list[bytes], depth: int) -> Pattern | None:
 
 def _scope_hit(scope: Scope, path: bytes, folder: bool) -> _Hit | None:
     for level in scope.chain():
-        hit = _first(level.own, level.local(path), folder)
+        hit = last_match(level.own, level.local(path), folder)
         if hit:
             return _Hit(hit, f"{level.title}.sematicignore:{hit.line}: ")
     for level in scope.chain():
-        hit = _first(level.git, level.local(path), folder)
+        hit = last_match(level.git, level.local(path), folder)
         if hit:
             return _Hit(hit, f"{level.title}{level.git_name}:{hit.line}: ")
     return None
@@ -288,7 +288,7 @@ def _scope_hit(scope: Scope, path: bytes, folder: bool) -> _Hit | None:
 
 def secret_of(path: bytes, folder: bool) -> Pattern | None:
     """The rule by which a path looks like a credential, if any."""
-    return _first(_secrets(), path, folder)
+    return last_match(_secrets(), path, folder)
 
 
 def secret_on_way(path: bytes) -> Pattern | None:
@@ -305,7 +305,7 @@ def is_always_left_out(path: bytes) -> bool:
     """Whether a folder, or one that it lies in, is left out of every tree by its name."""
     names = path.split(b"/")
     return any(
-        _first(_always(), b"/".join(names[:depth]), True) for depth in range(1, len(names) + 1)
+        last_match(_always(), b"/".join(names[:depth]), True) for depth in range(1, len(names) + 1)
     )
 
 
@@ -322,14 +322,6 @@ def _secrets() -> tuple[Pattern, ...]:
 def _parse_settings(texts: Sequence[str]) -> tuple[Pattern, ...]:
     patterns = (parse_line(os.fsencode(text)) for text in texts)
     return tuple(pattern for pattern in patterns if pattern)[::-1]
-
-
-def _first(patterns: Sequence[Pattern], path: bytes, folder: bool) -> Pattern | None:
-    """The pattern that decides; they are given last line first."""
-    for pattern in patterns:
-        if pattern.matches(path, folder):
-            return pattern
-    return None
 
 
 def _is_positive(pattern: Pattern | None) -> bool:

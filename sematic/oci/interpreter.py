@@ -136,7 +136,7 @@ def _is_running(executable: str) -> bool:
         return True
     own = os.path.dirname(os.path.dirname(executable))
     in_environment = os.path.exists(os.path.join(own, "pyvenv.cfg"))
-    return in_environment and sys.prefix != sys.base_prefix and os.path.samefile(own, sys.prefix)
+    return in_environment and os.path.realpath(own) == os.path.realpath(sys.prefix)
 
 
 def _interpreter(facts: dict[str, Any], chosen: str) -> Interpreter:
@@ -159,7 +159,7 @@ def _ask(executable: str, memo: Memo) -> dict[str, Any]:
     stamps = [_stamp(executable), _stamp(_settings_of(executable))]
     switches = [os.environ.get(name, "") for name in ("PYTHONNOUSERSITE", "PYTHONUSERBASE", "HOME")]
     asked = [list(stamp) if stamp else None for stamp in stamps] + [switches, sys.version_info[:2]]
-    key = f"interpreter {executable}"
+    key = f"interpreter {os.fsencode(executable)!r}"
     value = memo.recall(key)
     if value is not None:
         remembered = json.loads(value)

@@ -42,6 +42,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 _VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 _CHUNK = 1 << 20
 _INCOMING = ".incoming-"
+_OWN = ("blobs", "index.json", "oci-layout")
 _ABANDONED = 60.0  # seconds after which a hidden file without a lock belongs to nobody
 
 
@@ -200,12 +201,7 @@ class Layout:
             return
         with _explained(f"write {self.reference.name}"):
             if self._folder.is_dir() and not mark.exists():
-                others = [n for n in os.listdir(self._folder) if not n.startswith(_INCOMING)]
-                if others and set(others) - {"blobs", "index.json"}:
-                    raise PlaceError(
-                        f"{self._folder} is no image layout but has other things in it "
-                        f"({sorted(others)[0]}); name an empty or a new folder"
-                    )
+                self._check_empty()
             (self._folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         with self._locked():
             if not (self._folder / "index.json").exists():
@@ -213,6 +209,15 @@ class Layout:
                 self._write(self._folder / "index.json", to_json(empty))
             self._write(mark, _VERSION)
         self._sweep()
+
+    def _check_empty(self) -> None:
+        """A folder may become a layout if it is empty, or becoming one by another's hand."""
+        for path in sorted(self._folder.iterdir()):
+            if path.name not in _OWN and not path.name.startswith(_INCOMING):
+                raise PlaceError(
+                    f"{self._folder} is no image layout but has other things in it "
+                    f"({path.name}); name an empty or a new folder"
+                )
 
     def _write(self, path: Path, data: bytes) -> None:
         with _explained(f"write {path}"), self._incoming() as (file, name):

@@ -6,7 +6,7 @@ from sematic.oci.blob import Destination, Source
 from sematic.oci.errors import InvalidReference
 from sematic.oci.events import Listener, ignore
 from sematic.oci.layout import Layout
-from sematic.oci.memo import Forgetful, Memo
+from sematic.oci.memo import Memo
 from sematic.oci.reference import ArchiveReference, LayoutReference, Reference
 
 
@@ -25,7 +25,7 @@ def open_source(
         return Layout(reference)
     from sematic.oci.registry import open_repository
 
-    return open_repository(reference, memo=memo or Forgetful(), listener=listener)
+    return open_repository(reference, memo=memo, listener=listener)
 
 
 def open_destination(
@@ -47,4 +47,4 @@ def open_destination(
         return Archive(reference, image_name)
     from sematic.oci.registry import open_repository
 
-    return open_repository(reference, memo=memo or Forgetful(), listener=listener)
+    return open_repository(reference, memo=memo, listener=listener, push=True)

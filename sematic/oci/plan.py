@@ -26,6 +26,8 @@ _LARGE_DISTRIBUTION = 4 << 20
 _LARGE_FILE = 1 << 20
 _LARGE_FOLDER = 256 << 10
 _FILE_KEY = "file:"
+_SOURCE_LAYERS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+"""Few counts, so that a project that grows is seldom packed anew."""
 
 _ORDER: tuple[GroupKind, ...] = ("runtime", "distribution", "unowned", "source")
 
@@ -62,8 +64,19 @@ class LayerPlan:
         return b"".join(group.fingerprint for group in self.groups)
 
     def entries(self) -> Iterable[FileEntry]:
+        """What goes in, with every folder on the way there.
+
+        An engine that makes folders of its own accord does so with modes of its own choice.
+        """
+        folders: set[str] = set()
         for group in self.groups:
-            yield from group.entries()
+            for entry in group.entries():
+                folder = os.path.dirname(entry.path)
+                while folder and folder not in folders:
+                    folders.add(folder)
+                    yield FileEntry.folder(folder)
+                    folder = os.path.dirname(folder)
+                yield entry
 
 
 def plan_layers(groups: Iterable[FileGroup], budget: int = BUDGET) -> tuple[LayerPlan, ...]:
@@ -82,9 +95,9 @@ def plan_layers(groups: Iterable[FileGroup], budget: int = BUDGET) -> tuple[Laye
     free = budget - 2  # one layer each for runtime and unowned
     plans = [
         _together("runtime", by_kind["runtime"]),
-        *_distributions(by_kind["distribution"], free * 3 // 5),
+        *_distributions(by_kind["distribution"], free - free * 9 // 20),
         _together("files of no distribution", by_kind["unowned"]),
-        *_sources(by_kind["source"], free * 2 // 5),
+        *_sources(by_kind["source"], free * 9 // 20),
     ]
     return tuple(plan for plan in plans if plan is not None)
 
@@ -135,13 +148,12 @@ def _distributions(groups: Sequence[FileGroup], budget: int) -> list[LayerPlan]:
 def _sources(groups: Sequence[FileGroup], budget: int) -> list[LayerPlan]:
     """Large files lowest; the folders above them, by name."""
     large = sorted((g for g in groups if g.key.startswith(_FILE_KEY)), key=_largest_first)
-    alone = large[: budget // 3]
+    alone = large[: budget // 4]
     names = {group.key for group in alone}
     rest = [group for group in groups if group.key not in names]
-    size = sum(group.size for group in rest)
-    shared = 1
-    while shared * _LARGE_FOLDER < size and shared * 2 <= budget - len(alone):
-        shared *= 2
+    wanted = sum(group.size for group in rest) / _LARGE_FOLDER
+    counts = [count for count in _SOURCE_LAYERS if count <= max(1, budget - len(alone))]
+    shared = next((count for count in counts if count >= wanted), counts[-1])
     return [LayerPlan(f"source {g.name}", (g,)) for g in alone] + _packed("source", rest, shared)
 
 

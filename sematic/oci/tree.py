@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import marshal
 import os
 import stat
@@ -85,7 +86,7 @@ class _Walk:
         self._prefix = prefix
         self._rules = rules
         self._memo = memo
-        self._key = f"tree {root}"
+        self._key = f"tree {hashlib.blake2b(os.fsencode(root), digest_size=16).hexdigest()}"
         self._entries: dict[str, FileEntry] = {}
         self._left_out: list[LeftOut] = []
         self._known: dict[str, tuple[bytes, _Decisions]] = {}

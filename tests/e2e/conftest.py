@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.environments import make_environment, make_project
+from tests.projects import make_environment, make_project
 from tests.e2e.schemas import ImageSpec
 from tests.peers.install import tools_folder
 

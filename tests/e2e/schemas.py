@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft4Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
 
@@ -20,7 +20,7 @@ class ImageSpec:
             raise LookupError(f"no schemas in {folder}")
         resources = []
         for name, schema in self._schemas.items():
-            resource = Resource(schema, DRAFT4)
+            resource = DRAFT4.create_resource(schema)
             for base in ("", "https://opencontainers.org/schema/", _IMAGE):
                 resources.append((base + name, resource))
         self._registry: Registry[Any] = Registry().with_resources(resources)

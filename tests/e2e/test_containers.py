@@ -92,8 +92,8 @@ def test_umoci_unpacks_exactly_what_was_planned(
     skopeo.copy(f"docker://{pushed}", f"oci:{tmp_path / 'copy'}:it")
     root = umoci.unpack(tmp_path / "copy", "it", tmp_path / "bundle")
     built = build(project, read_settings(project, python=str(environment)))
-    planned = {e.path: e for plan in built.plans for e in plan.entries()}
-    found = {os.path.relpath(p, root) for p in root.joinpath("sematic").rglob("*")}
+    planned = {entry.path: entry for _, layer in built.layers() for entry in layer.entries}
+    found = {os.path.relpath(path, root) for path in root.joinpath("sematic").rglob("*")}
     assert found == set(planned) - {"sematic"}
     for path, entry in planned.items():
         status = (root / path).lstat()

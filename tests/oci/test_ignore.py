@@ -179,13 +179,17 @@ def test_litter_is_left_out(name: str) -> None:
     assert decide(name, folder=True)[1].startswith("always: ")
 
 
-SECRETS = """
-.env .env.local .envrc a/.netrc .pypirc .npmrc .git-credentials id_rsa keys/id_ed25519 .ssh .aws
-kubeconfig prod.kubeconfig a/.config/gcloud application_default_credentials.json
-client_secret_1.json service-account.json service_account_prod.json credentials.json
-.docker/config.json .dockercfg .pgpass .streamlit/secrets.toml app/.streamlit/secrets.toml
-a.kdbx a.keytab a.p12 a.pfx a.jks a.ppk server.key .my.cnf .vault-token .s3cfg .boto
-""".split()
+# fmt: off
+SECRETS = [
+    ".env", ".env.local", ".envrc", "a/.netrc", ".pypirc", ".npmrc", ".git-credentials",
+    "id_rsa", "keys/id_ed25519", ".ssh", ".aws", "kubeconfig", "prod.kubeconfig",
+    "a/.config/gcloud", "application_default_credentials.json", "client_secret_1.json",
+    "service-account.json", "service_account_prod.json", "credentials.json",
+    ".docker/config.json", ".dockercfg", ".pgpass", ".streamlit/secrets.toml",
+    "app/.streamlit/secrets.toml", "a.kdbx", "a.keytab", "a.p12", "a.pfx", "a.jks",
+    "a.ppk", "server.key", ".my.cnf", ".vault-token", ".s3cfg", ".boto",
+]
+# fmt: on
 
 
 @pytest.mark.parametrize("path", SECRETS)

@@ -77,7 +77,7 @@ def test_an_edit_in_a_project_of_three_hundred_files_concerns_a_fraction_of_it()
 def test_a_folder_with_many_files_is_divided() -> None:
     entries = [FileEntry(f"src/app/m{n}.py", size=15_000, source="/x") for n in range(300)]
     plans = plan_layers(source_groups(entries, "src"))
-    assert len(plans) == 8
+    assert len(plans) == 16
 
 
 def test_a_small_project_is_one_layer() -> None:

@@ -93,7 +93,7 @@ def make_environment(folder: Path) -> Path:
 
 
 def install(python: Path, *requirements: str) -> None:
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*command, *requirements], check=True)
 
 

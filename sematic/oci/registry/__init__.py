@@ -1,0 +1,29 @@
+"""Registries: repositories as places that images are read from and delivered to.
+
+    from sematic.oci.reference import RegistryReference
+    from sematic.oci.registry import open_repository
+
+    repository = open_repository(RegistryReference("registry.example.com", "team/app"))
+    repository.head("v1")       # 'sha256:...', or None
+
+Each part knows those below it only:
+
+    repository      the Source and the Destination
+    ├── uploads     a blob's way in: PUT or PATCH, sessions, trying again
+    ├── downloads   a blob's way out: checked, carried on
+    └── referrers   the index that old registries need
+        client      one method per endpoint of the distribution spec
+        auth        challenges, tokens              credentials     docker's and podman's files
+            failures    what refusals mean
+            transport   HTTP: connections, redirects, trying again
+            ├── backoff     waiting, for all threads together
+            ├── body        a blob on its way, counted
+            └── routes      plain or TLS, proxies, certificates
+
+Importing this costs little: urllib3 and ssl come with the first request.
+"""
+
+from sematic.oci.registry.backoff import Patience
+from sematic.oci.registry.repository import Repository, open_repository
+
+__all__ = ["Patience", "Repository", "open_repository"]

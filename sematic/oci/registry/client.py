@@ -1,0 +1,286 @@
+"""One repository of one registry: a method for each endpoint (distribution-spec 1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urljoin, urlsplit
+
+from sematic.oci.errors import DigestError, RegistryError
+from sematic.oci.manifest import INDEXES, MANIFESTS, Descriptor, Document, is_digest
+from sematic.oci.reference import DOCKER_HUB
+from sematic.oci.registry.auth import Authorizer, repository_scope
+from sematic.oci.registry.body import Body
+from sematic.oci.registry.failures import NoAnswer, refusal
+from sematic.oci.registry.routes import origin
+from sematic.oci.registry.transport import ASK, CANCEL, READ, SEND, Answer, Manner, Transport
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
+_HUB_API = "registry-1.docker.io"
+
+
+def new_hash(digest: str) -> _Hash:
+    """A hash of a digest's algorithm."""
+    import hashlib
+
+    return hashlib.new(digest.partition(":")[0])
+
+
+class RegistryClient:
+    """Requests to one repository; threads may share it.
+
+    :param push: ask for the right to push from the start, and not only to pull.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        repository: str,
+        transport: Transport,
+        authorizer: Authorizer,
+        *,
+        push: bool = False,
+    ) -> None:
+        self.host = host
+        self.repository = repository
+        self.transport = transport
+        self._authorizer = authorizer
+        self._api_host = _HUB_API if host == DOCKER_HUB else host
+        self._scope = repository_scope(repository, "pull,push" if push else "pull")
+
+    # Manifests
+
+    def head_manifest(self, reference: str) -> str | None:
+        """The digest of a tag or digest; None if there is no such manifest."""
+        answer = self._ask("HEAD", self._manifest_url(reference), {"Accept": _ACCEPT})
+        if answer.status == 404:
+            return None
+        self._expect(answer, (200,), f"to look for the manifest {reference}")
+        digest = answer.headers.get("docker-content-digest", "")
+        return digest if is_digest(digest) else self.manifest(reference).descriptor.digest
+
+    def manifest(self, reference: str) -> Document:
+        """The manifest or index of a tag or digest, its bytes verified.
+
+        :raises NotFound: there is none.
+        """
+        what = f"the manifest {reference}"
+        answer = self._ask("GET", self._manifest_url(reference), {"Accept": _ACCEPT})
+        self._expect(answer, (200,), f"to give {what}")
+        announced = answer.headers.get("docker-content-digest", "")
+        self._verify(answer.data, reference if is_digest(reference) else announced, what)
+        media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
+        document = Document(media_type, answer.data)
+        if media_type in (*MANIFESTS, *INDEXES):
+            return document
+        own = Document("", answer.data).parsed().get("mediaType")
+        return Document(str(own), answer.data) if own else document
+
+    def put_manifest(self, reference: str, document: Document) -> Answer:
+        """Store a manifest under a tag or its digest.
+
+        :raises BlobsMissing: the registry lacks blobs that it names.
+        :raises DigestError: the registry took it for something else.
+        """
+        what = f"the manifest {reference}"
+        answer = self._ask(
+            "PUT",
+            self._manifest_url(reference),
+            {"Content-Type": document.media_type},
+            body=document.data,
+        )
+        self._expect(answer, (200, 201, 202, 204), what)
+        self._verify(document.data, answer.headers.get("docker-content-digest", ""), what)
+        return answer
+
+    def tags(self) -> Iterator[str]:
+        """All tags, page by page."""
+        import json
+
+        url = self._url("tags/list")
+        while url:
+            answer = self._ask("GET", url)
+            self._expect(answer, (200,), "to list the tags")
+            try:
+                names = json.loads(answer.data).get("tags") or ()
+            except (ValueError, AttributeError):
+                raise RegistryError(f"{self.host} answered with no list of tags") from None
+            yield from names
+            url = _next_page(answer)
+
+    # Blobs
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Whether the repository has a blob, of the right size where the registry says it."""
+        answer = self._ask("HEAD", self._url(f"blobs/{descriptor.digest}"))
+        if answer.status == 404:
+            return False
+        self._expect(answer, (200,), f"to look for the blob {descriptor.digest}")
+        size = answer.headers.get("content-length", "")
+        return not size.isdecimal() or int(size) == descriptor.size
+
+    def open_blob(self, digest: str, start: int = 0) -> Answer:
+        """A blob as a stream, from a byte on: 206 says that the registry kept to that.
+
+        :raises NotFound: there is none.
+        """
+        headers = {"Range": f"bytes={start}-"} if start else None
+        answer = self._ask("GET", self._url(f"blobs/{digest}"), headers, manner=READ)
+        self._expect(answer, (200, 206) if start else (200,), f"to give the blob {digest}")
+        return answer
+
+    # Uploads
+
+    def mount(self, digest: str, repository: str) -> str | None:
+        """Have a blob linked here from another repository of the registry.
+
+        :return: the upload session that was opened instead; None if it is linked.
+        :raises RegistryError: it refused. Nothing is lost by that.
+        """
+        scopes = self._scope, repository_scope(repository, "pull")
+        url = self._url(f"blobs/uploads/?mount={digest}&from={quote(repository)}")
+        answer = self._ask("POST", url, scopes=scopes)
+        self._expect(answer, (201, 202), f"to mount the blob {digest} from {repository}")
+        return _location(answer) if answer.status == 202 else None
+
+    def open_upload(self) -> str:
+        """Open an upload session: its URL."""
+        answer = self._ask("POST", self._url("blobs/uploads/"))
+        self._expect(answer, (202,), "to open an upload")
+        return _location(answer) or self._lacks_location()
+
+    def put_upload(self, location: str, digest: str, body: Body) -> None:
+        """Send a whole blob into a session, and close it."""
+        answer = self._send("PUT", _with_digest(location, digest), body)
+        self._finish_upload(answer, digest)
+
+    def patch_upload(self, location: str, body: Body) -> str:
+        """Send bytes into a session: its URL from then on."""
+        answer = self._send("PATCH", location, body)
+        # The specification says 202; ECR says 201 and others 204.
+        self._expect(answer, (200, 201, 202, 204), "to take the bytes of a blob")
+        return _location(answer) or location
+
+    def commit_upload(self, location: str, digest: str) -> None:
+        """Close a session that has received everything."""
+        url = _with_digest(location, digest)
+        answer = self._ask("PUT", url, manner=SEND)
+        if answer.status == 429:  # nothing has happened: the session is as it was
+            answer = self._ask("PUT", url, manner=SEND)
+        self._finish_upload(answer, digest)
+
+    def cancel_upload(self, location: str) -> None:
+        """Give a session up. That it may fail does not matter: registries clean up."""
+        with suppress(RegistryError):
+            self._ask("DELETE", location, manner=CANCEL)
+
+    def _send(self, method: str, location: str, body: Body) -> Answer:
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = self._ask(method, location, headers, body=body, manner=SEND)
+        if answer.status < 300:
+            self._expect_whole(body)
+        return answer
+
+    def _expect_whole(self, body: Body) -> None:
+        """A server may hang up in the midst of a body, and yet have said that all is well."""
+        if not body.is_complete:
+            why = "broke the connection off before it had everything"
+            raise NoAnswer(f"{self.host} {why}", why)
+
+    def _finish_upload(self, answer: Answer, digest: str) -> None:
+        self._expect(answer, (200, 201, 202, 204), f"the blob {digest}")
+        stored = answer.headers.get("docker-content-digest", digest)
+        if stored != digest and stored.partition(":")[0] == digest.partition(":")[0]:
+            raise DigestError(f"{self.host} stored {stored} where {digest} was sent")
+
+    def _lacks_location(self) -> str:
+        raise RegistryError(f"{self.host} opened an upload, but does not say where")
+
+    # All of them
+
+    def _url(self, path: str) -> str:
+        return f"{self.transport.base(self._api_host)}/v2/{self.repository}/{path}"
+
+    def _manifest_url(self, reference: str) -> str:
+        return self._url(f"manifests/{reference}")
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        scopes: Collection[str] = (),
+        body: bytes | Body = b"",
+        manner: Manner = ASK,
+    ) -> Answer:
+        """Make a request, with credentials where they belong; once more after a challenge."""
+        wanted = tuple(scopes) or (self._scope,)
+        base = self.transport.base(self._api_host)
+        url = _same_scheme(url, base)
+        is_own = origin(url) == origin(base)
+
+        def request(authorization: str) -> Answer:
+            credentials = {"Authorization": authorization} if authorization else {}
+            together = {**(headers or {}), **credentials}
+            return self.transport.request(method, url, together, body=body, manner=manner)
+
+        sent = self._authorizer.header(self.host, wanted) if is_own else ""
+        answer = request(sent)
+        if answer.status == 401 and is_own and origin(answer.url) == origin(base):
+            sent = self._authorizer.challenged(self.host, answer, wanted, sent)
+            if not isinstance(body, Body):
+                answer = request(sent)
+        return answer
+
+    def _expect(self, answer: Answer, statuses: Collection[int], what: str) -> None:
+        if answer.status not in statuses:
+            source = self._authorizer.source(self.host)
+            raise refusal(answer, what, self.host, self.repository, source)
+
+    def _verify(self, data: bytes, digest: str, what: str) -> None:
+        """:raises DigestError: the bytes have another digest; one that is none is no witness."""
+        if not is_digest(digest):
+            return
+        own = new_hash(digest)
+        own.update(data)
+        if own.hexdigest() != digest.partition(":")[2]:
+            raise DigestError(
+                f"{self.host} says that {what} ({self.repository}) is {digest}, "
+                f"but its bytes are {own.name}:{own.hexdigest()}"
+            )
+
+
+def _location(answer: Answer) -> str:
+    """The Location of an answer, which may be relative; "" if there is none."""
+    location = answer.headers.get("location", "")
+    return urljoin(answer.url, location) if location else ""
+
+
+def _same_scheme(url: str, base: str) -> str:
+    """A URL of the registry itself, over https where the registry is.
+
+    Behind a proxy that ends TLS, registries often take themselves to be plain.
+    """
+    host = urlsplit(base).netloc
+    return (
+        url.replace("http://", "https://", 1)
+        if url.startswith(f"http://{host}/") and base.startswith("https:")
+        else url
+    )
+
+
+def _with_digest(location: str, digest: str) -> str:
+    return f"{location}{'&' if '?' in location else '?'}digest={digest}"
+
+
+def _next_page(answer: Answer) -> str:
+    """The next page's URL (RFC 8288), "" after the last."""
+    link, _, relation = answer.headers.get("link", "").partition(";")
+    if "next" not in relation:
+        return ""
+    return urljoin(answer.url, link.strip().removeprefix("<").removesuffix(">"))

@@ -1,0 +1,84 @@
+"""Reading a blob from a repository: checked, and carried on where the connection breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from sematic.oci.errors import DigestError
+from sematic.oci.manifest import Descriptor
+from sematic.oci.registry.client import RegistryClient, new_hash
+from sematic.oci.registry.failures import NoAnswer
+
+if TYPE_CHECKING:
+    from sematic.oci.registry.transport import Answer
+
+_TRIES = 5
+
+
+def download(client: RegistryClient, descriptor: Descriptor) -> Iterator[bytes]:
+    """A blob's bytes; the last chunk is given once size and digest have proved right.
+
+    :raises NotFound: there is no such blob.
+    :raises DigestError: it is not what its descriptor says.
+    """
+    what = f"the blob {descriptor.digest} ({client.host}/{client.repository})"
+    own = new_hash(descriptor.digest)
+    size = 0
+    held = b""
+    for chunk in _chunks(client, descriptor):
+        size += len(chunk)
+        if size > descriptor.size:
+            raise DigestError(f"{what} has more than the {descriptor.size} bytes it should have")
+        own.update(chunk)
+        if held:
+            yield held
+        held = chunk
+    if size < descriptor.size:
+        raise DigestError(f"{what} has {size} bytes where it should have {descriptor.size}")
+    if own.hexdigest() != descriptor.digest.partition(":")[2]:
+        raise DigestError(f"{what} is {own.name}:{own.hexdigest()} by its bytes")
+    if held:
+        yield held
+
+
+def _chunks(client: RegistryClient, descriptor: Descriptor) -> Iterator[bytes]:
+    """What the registry gives, over as many connections as it takes."""
+    position = 0
+    failures = 0
+    while True:
+        start = position
+        try:
+            answer = client.open_blob(descriptor.digest, position)
+            for chunk in _from(position, answer):
+                position += len(chunk)
+                yield chunk
+            return
+        except NoAnswer as error:
+            failures = 1 if position > start else failures + 1
+            if position == descriptor.size:
+                return
+            if not error.is_passing or failures >= _TRIES:
+                raise
+
+
+def _from(position: int, answer: Answer) -> Iterator[bytes]:
+    """The bytes of an answer from a position on, whatever part of the blob the answer is."""
+    assert answer.chunks is not None
+    skip = position - _start(answer)
+    if skip < 0:
+        raise DigestError(f"{answer.url} left out bytes when it was to carry on at {position}")
+    with closing(answer.chunks):
+        for chunk in answer.chunks:
+            if skip < len(chunk):
+                yield chunk[skip:]
+            skip = max(0, skip - len(chunk))
+
+
+def _start(answer: Answer) -> int:
+    """The first byte of an answer (RFC 9110, 14.4)."""
+    if answer.status != 206:
+        return 0
+    first = answer.headers.get("content-range", "").removeprefix("bytes").strip().partition("-")[0]
+    return int(first) if first.isdecimal() else 0

@@ -1,0 +1,187 @@
+"""What a registry's failures and refusals mean, in words that say what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sematic.oci.errors import BlobsMissing, Denied, NotFound, RegistryError
+
+if TYPE_CHECKING:
+    from sematic.oci.registry.transport import Answer
+
+
+class NoAnswer(RegistryError):
+    """A host that was not reached, or from which no complete answer came.
+
+    :param why: for people, after the host's name, as ``refused the connection``.
+    :param is_passing: whether another try may help.
+    :param is_broken: whether there was a connection, on which the host spoke no HTTP.
+    """
+
+    def __init__(
+        self, message: str, why: str, *, is_passing: bool = True, is_broken: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.why = why
+        self.is_passing = is_passing
+        self.is_broken = is_broken
+
+
+def is_passing(status: int) -> bool:
+    """Whether a request that was answered with this status may well succeed later."""
+    # 501 says that there is no such method, which will not pass.
+    return status in (408, 429, 499) or (500 <= status < 600 and status != 501)
+
+
+def no_answer(host: str, error: Exception, seconds: float) -> NoAnswer:
+    """What an exception of urllib3 or the operating system means.
+
+    :param seconds: how long the host was given.
+    """
+    from urllib3 import exceptions
+
+    if isinstance(error, exceptions.ProxyError):
+        why = f"was not reached through the proxy: {_reason(error)}"
+        return NoAnswer(f"{host} {why}\nCheck HTTPS_PROXY, HTTP_PROXY and NO_PROXY.", why)
+    if isinstance(error, exceptions.SSLError):
+        return _no_tls(host, error)
+    if isinstance(error, exceptions.NameResolutionError):
+        why = f"has no address: {_reason(error)}"
+        passing = "emporar" in why
+        return NoAnswer(f"{host} {why}\nCheck the name.", why, is_passing=passing)
+    if isinstance(error, exceptions.ConnectTimeoutError):  # NewConnectionError is one
+        why = f"was not reached: {_reason(error)}"
+        return NoAnswer(f"{host} {why}\nIs it running there, and is the port right?", why)
+    if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
+        why = f"did not answer within {seconds:.0f} s"
+        return NoAnswer(f"{host} {why}", why)
+    if isinstance(error, exceptions.ProtocolError | exceptions.InvalidChunkLength | OSError):
+        why = f"broke the connection off: {_reason(error)}"
+        return NoAnswer(f"{host} {why}", why, is_broken=True)
+    why = f"cannot be asked: {_reason(error)}"
+    return NoAnswer(f"{host} {why}", why, is_passing=False)
+
+
+def _no_tls(host: str, error: Exception) -> NoAnswer:
+    text = _reason(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        advice = "If its certificate is of a private authority, set SSL_CERT_FILE to that one's."
+        why = f"is not trusted: {text}"
+        return NoAnswer(f"{host} {why}\n{advice}", why, is_passing=False)
+    if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:
+        advice = "If it is to be spoken to in plain http, name it in SEMATIC_INSECURE_REGISTRIES."
+        why = f"does not speak TLS: {text}"
+        return NoAnswer(f"{host} {why}\n{advice}", why, is_passing=False)
+    why = f"broke TLS off: {text}"
+    return NoAnswer(f"{host} {why}", why)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost reason there is: urllib3 wraps them several times."""
+    seen: BaseException | None = error
+    while seen is not None:
+        error = seen
+        inner = [arg for arg in seen.args if isinstance(arg, BaseException)]
+        seen = inner[0] if inner else seen.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+_NO_CREDENTIALS = (
+    "Log in with `docker login {host}` (or podman, skopeo, crane), or set "
+    "SEMATIC_REGISTRY_USERNAME and SEMATIC_REGISTRY_PASSWORD."
+)
+_ADVICE_BY_CODE = {
+    "NAME_UNKNOWN": "This registry does not create repositories by itself: create {repository}.",
+    "NAME_INVALID": "This registry does not take this repository name.",
+    "TAG_INVALID": "The tag may be immutable there: use another.",
+    "TOOMANYREQUESTS": "Try again later; logged-in users often have a higher limit.",
+    "MANIFEST_INVALID": "It may not take this format: try --format docker.",
+}
+_ADVICE_BY_STATUS = {
+    404: "Check the name; some registries also say this to users without access.",
+    405: "It may be read-only.",
+    413: "The registry, or a proxy before it, limits the size of uploads: raise that.",
+    429: _ADVICE_BY_CODE["TOOMANYREQUESTS"],
+    507: "Free space in the registry.",
+}
+
+
+def missing_credentials(host: str) -> str:
+    """What to do where a registry wants credentials and there are none."""
+    return _NO_CREDENTIALS.format(host=host)
+
+
+def refusal(answer: Answer, what: str, host: str, repository: str, source: str) -> RegistryError:
+    """The error that an answer is.
+
+    :param what: what was tried, as ``pushing the manifest sha256:...``.
+    :param source: where the credentials came from that were sent; "" if none were.
+    """
+    errors = _errors(answer)
+    codes = tuple(code for code, _ in errors if code)
+    said = "; ".join(": ".join(filter(None, error)) for error in errors)
+    message = f"{host} refused {what} ({repository}): {answer.status}{said and ' ' + said}"
+    advice = _advice(answer.status, codes, said, source).format(host=host, repository=repository)
+    if advice:
+        message += f"\n{advice}"
+    return _kind(answer.status, codes)(message, status=answer.status, codes=codes)
+
+
+def _kind(status: int, codes: tuple[str, ...]) -> type[RegistryError]:
+    if status < 500 and not {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"}.isdisjoint(codes):
+        return NotFound if status == 404 and "MANIFEST_BLOB_UNKNOWN" not in codes else BlobsMissing
+    if status in (401, 403):
+        return Denied
+    return NotFound if status == 404 else RegistryError
+
+
+def _advice(status: int, codes: tuple[str, ...], said: str, source: str) -> str:
+    if status in (401, 403):
+        if source:
+            return f"The credentials from {source} do not give this right."
+        return _NO_CREDENTIALS
+    if "no space" in said.lower() or "quota" in said.lower():
+        return "Free space in the registry, or raise its quota."
+    for code in codes:
+        if code in _ADVICE_BY_CODE:
+            return _ADVICE_BY_CODE[code]
+    if status in _ADVICE_BY_STATUS:
+        return _ADVICE_BY_STATUS[status]
+    return "The registry's own log says more." if status >= 500 else ""
+
+
+def _errors(answer: Answer) -> list[tuple[str, str]]:
+    """Code and message of each error of a body (distribution-spec, "Error Codes")."""
+    import json
+
+    try:
+        document = json.loads(answer.data)
+    except ValueError:
+        return _plain_errors(answer)
+    errors = document.get("errors") if isinstance(document, dict) else None
+    if not isinstance(errors, list):
+        return [("", _text(document))] if document else []
+    return [_error(error) for error in errors if isinstance(error, dict)]
+
+
+def _error(error: dict[str, Any]) -> tuple[str, str]:
+    message = _text(error.get("message") or "")
+    detail = error.get("detail")
+    if detail and "no space" in str(detail).lower():
+        message += f" ({_text(detail)})"
+    return str(error.get("code") or "").upper(), message
+
+
+def _plain_errors(answer: Answer) -> list[tuple[str, str]]:
+    if "html" in answer.headers.get("content-type", "") or not answer.data.strip():
+        return []
+    return [("", _text(answer.data.decode(errors="replace")))]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        value = value.get("message") or value.get("details") or value.get("error") or value
+    text = " ".join(str(value).split())
+    return text if len(text) <= 300 else text[:297] + "..."

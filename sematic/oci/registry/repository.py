@@ -1,0 +1,149 @@
+"""A repository in a registry: a place that images come from and go to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sematic.oci.blob import Blob, Progress, Receipt, Source
+from sematic.oci.errors import Denied, RegistryError
+from sematic.oci.events import Listener, ignore
+from sematic.oci.manifest import Descriptor, Document, is_foreign
+from sematic.oci.memo import Forgetful, Memo
+from sematic.oci.reference import RegistryReference
+from sematic.oci.registry.auth import Authorizer
+from sematic.oci.registry.backoff import Patience
+from sematic.oci.registry.client import RegistryClient
+from sematic.oci.registry.credentials import Credentials
+from sematic.oci.registry.downloads import download
+from sematic.oci.registry.referrers import announce
+from sematic.oci.registry.routes import Routes
+from sematic.oci.registry.transport import Transport
+from sematic.oci.registry.uploads import Uploads
+
+
+class Repository:
+    """The repository that a reference names, as :class:`Source` and :class:`Destination`.
+
+    :param memo: keeps which blobs have been seen in it, so that they are not asked for.
+    """
+
+    def __init__(
+        self, reference: RegistryReference, client: RegistryClient, memo: Memo | None = None
+    ) -> None:
+        self._reference = reference
+        self._client = client
+        self._memo = memo or Forgetful()
+        self._uploads = Uploads(client)
+        self._is_doubting = False
+        self._unmountable: set[str] = set()
+
+    @property
+    def reference(self) -> RegistryReference:
+        return self._reference
+
+    # As a source
+
+    def head(self, reference: str) -> str | None:
+        return self._client.head_manifest(reference)
+
+    def manifest(self, reference: str) -> Document:
+        return self._client.manifest(reference)
+
+    def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
+        return download(self._client, descriptor)
+
+    def tags(self) -> Iterator[str]:
+        """All tags, asked for page by page."""
+        return self._client.tags()
+
+    # As a destination
+
+    def holds(self, digest: str, tags: Sequence[str]) -> bool:
+        """One request for each tag: a tag that stands for the manifest proves that it is there."""
+        return all(self.head(reference) == digest for reference in tags or (digest,))
+
+    def has(self, descriptor: Descriptor) -> bool:
+        if is_foreign(descriptor.media_type) and descriptor.urls:
+            return True
+        if not self._is_doubting and self._memo.recall(self._key(descriptor)) is not None:
+            return True
+        return self._client.has_blob(descriptor)
+
+    def put(self, blob: Blob, progress: Progress) -> Receipt:
+        before = blob.descriptor
+        session = None
+        if before is not None:
+            if self.has(before):
+                return Receipt(before, "reused")
+            is_mounted, session = self._mount(before, blob.origin)
+            if is_mounted:
+                return Receipt(before, "mounted")
+        sent = self._uploads.send(blob, progress, session)
+        descriptor = blob.descriptor
+        assert descriptor is not None, f"{blob.name} has been sent, but has no descriptor"
+        return Receipt(descriptor, "new", sent)
+
+    def doubt(self) -> None:
+        self._is_doubting = True
+
+    def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
+        stored = self._client.put_manifest(manifest.descriptor.digest, manifest)
+        announce(self._client, manifest, stored)
+        for tag in tags:
+            self._client.put_manifest(tag, manifest)
+        for blob in blobs:
+            self._memo.remember(self._key(blob), b"1")
+
+    def abandon(self) -> None:
+        """Nothing is left: every put that failed has cancelled its own upload."""
+
+    def _key(self, descriptor: Descriptor) -> str:
+        return f"blob:{self._reference.name}@{descriptor.digest}"
+
+    def _mount(self, descriptor: Descriptor, source: Source | None) -> tuple[bool, str | None]:
+        """Whether a blob could be linked here from its source, and the upload opened instead."""
+        if not isinstance(source, Repository) or not self._may_mount(source.reference):
+            return False, None
+        repository = source.reference.repository
+        try:
+            session = self._client.mount(descriptor.digest, repository)
+        except RegistryError as error:
+            if isinstance(error, Denied):
+                self._unmountable.add(repository)
+            return False, None
+        return session is None, session
+
+    def _may_mount(self, source: RegistryReference) -> bool:
+        own = self._reference
+        return (
+            source.host == own.host
+            and source.repository != own.repository
+            and source.repository not in self._unmountable
+        )
+
+
+def open_repository(
+    reference: RegistryReference,
+    *,
+    memo: Memo | None = None,
+    listener: Listener = ignore,
+    push: bool = False,
+    target: str = "",
+    insecure: Iterable[str] = (),
+    patience: Patience | None = None,
+) -> Repository:
+    """The repository that a reference names. Nothing is asked before it is used.
+
+    :param memo: see :class:`Repository`.
+    :param listener: told when the registry makes it wait.
+    :param push: it is the one that is pushed to: ask for that right from the start, and use
+        SEMATIC_REGISTRY_USERNAME there.
+    :param target: the host that is pushed to, where this repository is only read.
+    :param insecure: hosts that may be spoken to in plain http, besides loopback and
+        SEMATIC_INSECURE_REGISTRIES.
+    """
+    transport = Transport(Routes(insecure), patience=patience, listener=listener)
+    credentials = Credentials(reference.host if push else target)
+    authorizer = Authorizer(transport, credentials)
+    client = RegistryClient(reference.host, reference.repository, transport, authorizer, push=push)
+    return Repository(reference, client, memo)

@@ -1,0 +1,328 @@
+"""HTTP as the registry client needs it: connections, redirects, waiting and trying again.
+
+Knows nothing of images or credentials. urllib3 is imported with the first request.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+
+import sematic
+from sematic.oci.errors import RegistryError
+from sematic.oci.events import Listener, ignore
+from sematic.oci.registry.backoff import Backoff, Patience
+from sematic.oci.registry.body import Body
+from sematic.oci.registry.failures import NoAnswer, is_passing, no_answer
+from sematic.oci.registry.routes import Routes, origin
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse, PoolManager
+
+_CHUNK = 256 * 1024
+_MOST = 16 * 1024 * 1024  # distribution-spec: registries should limit manifests to 4 MiB
+_REDIRECTS = (301, 302, 303, 307, 308)
+_SHOWN = {"digest", "mount", "from", "scope", "service", "n", "last"}
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a request is made.
+
+    :param connect: seconds to connect, and to send one piece of a body.
+    :param read: seconds to wait for bytes of the answer.
+    :param stream: leave the body of a 2xx answer to be read from :attr:`Answer.chunks`.
+    :param replay: make it again where that may help.
+    :param wait: when the host has asked for that.
+    """
+
+    connect: float = 10
+    read: float = 60
+    stream: bool = False
+    replay: bool = True
+    wait: bool = True
+
+
+ASK = Manner()
+READ = Manner(stream=True)
+SEND = Manner(connect=60, read=600, replay=False)  # large blobs are hashed before the answer
+CANCEL = Manner(connect=3, read=5, replay=False, wait=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said.
+
+    :param url: what was asked in the end, after redirects.
+    :param headers: with names in lower case.
+    :param chunks: the body where it was asked for as a stream and the status is 2xx; raises
+        :class:`NoAnswer` where the connection breaks.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    data: bytes = b""
+    chunks: Generator[bytes, None, None] | None = None
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same request may well succeed later."""
+        return is_passing(self.status)
+
+
+class Transport:
+    """Connections to any number of hosts, shared by threads.
+
+    :param connections: kept open per host.
+    """
+
+    def __init__(
+        self,
+        routes: Routes | None = None,
+        *,
+        patience: Patience | None = None,
+        listener: Listener = ignore,
+        connections: int = 16,
+    ) -> None:
+        self.routes = routes or Routes()
+        self.patience = patience or Patience()
+        self._listener = listener
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._base_lock = threading.Lock()
+        self._backoffs: dict[str, Backoff] = {}
+        self._bases: dict[str, str] = {}
+        self._pools: dict[tuple[str, str], PoolManager] = {}
+
+    def base(self, host: str) -> str:
+        """``http://HOST`` or ``https://HOST``; the former only where plain http is allowed.
+
+        A host that may be spoken to in plain http is asked which of the two it speaks.
+        """
+        with self._base_lock:
+            if host not in self._bases:
+                plain = self.routes.may_be_plain(host) and self._speaks_plain(host)
+                self._bases[host] = f"{'http' if plain else 'https'}://{host}"
+            return self._bases[host]
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        body: bytes | Body = b"",
+        manner: Manner = ASK,
+    ) -> Answer:
+        """Make a request, again where that may help, and give the last answer.
+
+        :param body: a :class:`Body` goes once, so it wants :data:`SEND`.
+        :raises NoAnswer: there was none.
+        """
+        backoff = self._backoff(urlsplit(url).netloc)
+        started = self.patience.clock()
+        tries = 0
+        while True:
+            if manner.wait:
+                backoff.wait()
+            tries += 1
+            try:
+                answer = self._follow(method, url, dict(headers or {}), body, manner)
+            except NoAnswer as error:
+                backoff.failed(error.why)
+                replay = manner.replay and error.is_passing
+                if not replay or backoff.is_exhausted(tries, started):
+                    raise
+                continue
+            if not answer.is_passing:
+                backoff.answered()
+                return answer
+            backoff.failed(f"answered {answer.status}", _retry_after(answer), answered=True)
+            if not manner.replay or backoff.is_exhausted(tries, started):
+                return answer
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.clear()
+
+    def _backoff(self, host: str) -> Backoff:
+        with self._lock:
+            if host not in self._backoffs:
+                self._backoffs[host] = Backoff(host, self.patience, self._listener)
+            return self._backoffs[host]
+
+    def _speaks_plain(self, host: str) -> bool:
+        try:
+            answer = self.request("GET", f"http://{host}/v2/")
+        except NoAnswer as error:
+            if not error.is_broken:
+                raise
+        else:
+            if answer.status != 400 or b"HTTPS" not in answer.data.upper():
+                return True
+        return False
+
+    def _follow(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | Body,
+        manner: Manner,
+    ) -> Answer:
+        """Make a request once; follow redirects where the method allows it."""
+        for _ in range(6):
+            answer = self._once(method, url, headers, body, manner)
+            location = answer.headers.get("location")
+            if answer.status not in _REDIRECTS or method not in ("GET", "HEAD") or not location:
+                return answer
+            target = urljoin(url, location)
+            if origin(target) != origin(url):
+                headers.pop("Authorization", None)
+            url = target
+        raise RegistryError(f"{urlsplit(url).netloc} redirects {method} requests in circles")
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | Body,
+        manner: Manner,
+    ) -> Answer:
+        from urllib3 import Timeout
+        from urllib3.exceptions import HTTPError
+
+        started = self.patience.clock()
+        status = 0
+        try:
+            response = self._pool(url).request(
+                method,
+                url,
+                body=body if isinstance(body, Body) else (body or None),
+                headers={**_framing(method, body), **headers},
+                timeout=Timeout(connect=manner.connect, read=manner.read),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+                chunked=isinstance(body, Body) and body.size is None,
+            )
+            status = response.status
+            if isinstance(body, Body) and body.failure:
+                response.close()
+                raise body.failure
+            return _answer(url, response, manner.stream)
+        except (HTTPError, OSError) as error:
+            if isinstance(body, Body) and body.failure:
+                raise body.failure from None
+            raise no_answer(urlsplit(url).netloc, error, manner.read) from error
+        finally:
+            _log(method, url, status, self.patience.clock() - started)
+
+    def _pool(self, url: str) -> PoolManager:
+        """:raises RegistryError: the URL asks for plain http where that is not allowed."""
+        parts = urlsplit(url)
+        if parts.scheme != "https" and not (
+            parts.scheme == "http" and self.routes.may_be_plain(parts.netloc)
+        ):
+            raise RegistryError(
+                f"{_hidden(url)} is not asked, because it is not https.\nIf this host is to be "
+                "trusted without encryption, name it in SEMATIC_INSECURE_REGISTRIES."
+            )
+        key = parts.scheme, self.routes.proxy(parts.scheme, parts.netloc)
+        with self._lock:
+            if key not in self._pools:
+                self._pools[key] = self._new_pool(*key)
+            return self._pools[key]
+
+    def _new_pool(self, scheme: str, proxy: str) -> PoolManager:
+        from urllib3 import PoolManager, ProxyManager, make_headers
+
+        tls = self.routes.tls() if scheme == "https" else None
+        if not proxy:
+            return PoolManager(maxsize=self._connections, ssl_context=tls)
+        user = urlsplit(proxy).netloc.rpartition("@")[0]
+        return ProxyManager(
+            proxy,
+            maxsize=self._connections,
+            ssl_context=tls,
+            proxy_headers=make_headers(proxy_basic_auth=user) if user else None,
+        )
+
+
+def _framing(method: str, body: bytes | Body) -> dict[str, str]:
+    """The headers that every request has."""
+    headers = {"User-Agent": f"sematic/{sematic.__version__}"}
+    size = body.size if isinstance(body, Body) else len(body)
+    if size is not None and method not in ("GET", "HEAD"):
+        headers["Content-Length"] = str(size)
+    return headers
+
+
+def _answer(url: str, response: BaseHTTPResponse, stream: bool) -> Answer:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if stream and 200 <= response.status < 300:
+        return Answer(url, response.status, headers, chunks=_chunks(url, response))
+    data = response.read(_MOST)
+    if response.read(1):
+        response.close()
+        raise RegistryError(
+            f"{urlsplit(url).netloc} sent more than {_MOST >> 20} MiB where a manifest or a "
+            "message was expected"
+        )
+    response.release_conn()
+    return Answer(url, response.status, headers, data)
+
+
+def _chunks(url: str, response: BaseHTTPResponse) -> Generator[bytes, None, None]:
+    from urllib3.exceptions import HTTPError
+
+    try:
+        while chunk := response.read(_CHUNK):
+            yield chunk
+        response.release_conn()
+    except (HTTPError, OSError) as error:
+        raise no_answer(urlsplit(url).netloc, error, READ.read) from error
+    finally:
+        response.close()  # does nothing once the connection has been released
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """The seconds that a server asks to wait (RFC 9110, 10.2.3: a number, or a date)."""
+    value = answer.headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    if value.isdecimal():
+        return float(value)
+    import time
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _log(method: str, url: str, status: int, seconds: float) -> None:
+    import logging
+
+    logger = logging.getLogger("sematic.oci.registry")
+    if logger.isEnabledFor(logging.DEBUG):
+        outcome = status or "no answer"
+        logger.debug("%s %s: %s in %.3f s", method, _hidden(url), outcome, seconds)
+
+
+def _hidden(url: str) -> str:
+    """A URL to be shown: what of its query may be a secret is not."""
+    parts = urlsplit(url)
+    query = [
+        (name, value if name in _SHOWN else "...")
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+    ]
+    netloc = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=netloc, query=urlencode(query, safe=":/,.")).geturl()

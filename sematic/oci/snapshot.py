@@ -1,0 +1,269 @@
+"""What an environment looked like when it was last read, and whether it still looks like that.
+
+A check is one stat() of each folder, of each file that said which files there are, and of each
+file that goes into the image. Nothing is listed or read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+from sematic.oci.files import Stamp, stamp_of
+
+VERSION = 1
+"""Raised when what a snapshot holds, or what is made of it, changes."""
+
+UNTRUSTED: Stamp = (0, 0, 0, 0)
+"""In place of a stamp so young that a later change may have given the same one."""
+
+_RACY = 20_000_000
+_RACY_SECONDS = 2_000_000_000
+
+Fact: TypeAlias = "tuple[int, int, int, int, int]"
+"""A stamp, and the mode."""
+
+
+class Part(NamedTuple):
+    """Files below one folder that go into the image as they are.
+
+    :param base: the folder on this machine.
+    :param image: the same folder in the image.
+    :param paths: relative to both.
+    """
+
+    base: str
+    image: str
+    paths: tuple[str, ...]
+
+
+class Script(NamedTuple):
+    """A console script, whose first line is to name the image's interpreter.
+
+    :param entry: ``module:attribute`` where that is all it starts.
+    """
+
+    host: str
+    path: str
+    entry: str
+
+
+class Made(NamedTuple):
+    """A file or a link that is not on this machine in this form."""
+
+    path: str
+    data: bytes
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is in a group.
+
+    :param record: the distribution's RECORD on this machine, and where it goes.
+    :param identity: a hash of what the fields say, apart from where things lie here.
+    """
+
+    name: str
+    kind: str
+    key: str
+    parts: tuple[Part, ...]
+    scripts: tuple[Script, ...]
+    record: tuple[str, str] | None
+    made: tuple[Made, ...]
+    identity: bytes
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        kind: str,
+        key: str,
+        parts: Sequence[Part],
+        scripts: Sequence[Script] = (),
+        record: tuple[str, str] | None = None,
+        made: Sequence[Made] = (),
+    ) -> Contents:
+        facts = (
+            (name, kind, key, VERSION),
+            [(part.image, part.paths) for part in parts],
+            [tuple(script[1:]) for script in scripts],
+            record[1] if record else "",
+            [tuple(thing) for thing in made],
+        )
+        identity = hashlib.blake2b(marshal.dumps(facts, 2), digest_size=16).digest()
+        return cls(name, kind, key, tuple(parts), tuple(scripts), record, tuple(made), identity)
+
+    @property
+    def count(self) -> int:
+        whole = sum(len(part.paths) for part in self.parts)
+        return whole + len(self.scripts) + len(self.made) + (self.record is not None)
+
+    def facts(self) -> list[Fact]:
+        """What its files look like now: those of the parts, the scripts, the RECORD.
+
+        :raises OSError: one of them is gone, or cannot be looked at.
+        """
+        found: list[Fact] = []
+        for part in self.parts:
+            found += _facts_below(part.base, part.paths)
+        others = [script.host for script in self.scripts]
+        if self.record:
+            others.append(self.record[0])
+        return found + [_fact(os.stat(path)) for path in others]
+
+    def plain(self) -> tuple[Any, ...]:
+        """In types that marshal takes; paths as one text each, which is quick to load."""
+        return (
+            self.name,
+            self.kind,
+            self.key,
+            [(part.base, part.image, "\0".join(part.paths)) for part in self.parts],
+            [tuple(script) for script in self.scripts],
+            self.record,
+            [tuple(thing) for thing in self.made],
+            self.identity,
+        )
+
+    @classmethod
+    def from_plain(cls, plain: tuple[Any, ...]) -> Contents:
+        name, kind, key, parts, scripts, record, made, identity = plain
+        return cls(
+            name,
+            kind,
+            key,
+            tuple(Part(base, image, tuple(_split(paths))) for base, image, paths in parts),
+            tuple(Script(*script) for script in scripts),
+            record,
+            tuple(Made(*thing) for thing in made),
+            identity,
+        )
+
+
+@dataclass
+class Watch:
+    """What tells whether the same files are still there.
+
+    :param folders: paths below each site folder.
+    :param stamps: theirs, in the same order.
+    :param listings: hashes of the names in them.
+    :param files: files that were read, and their stamps; None for one that was not there.
+    :param assumed: paths, and whether they were a folder.
+    """
+
+    folders: dict[str, list[str]] = field(default_factory=dict)
+    stamps: dict[str, list[Stamp]] = field(default_factory=dict)
+    listings: dict[str, list[bytes]] = field(default_factory=dict)
+    files: dict[str, Stamp | None] = field(default_factory=dict)
+    assumed: dict[str, bool] = field(default_factory=dict)
+
+    def watch_file(self, path: str, started: int) -> None:
+        stamp = file_stamp(path)
+        self.files[path] = settled(stamp, started) if stamp else None
+
+    def check(self, started: int) -> bool | None:
+        """Whether nothing changed: True; None if only stamps did, which it has learned now."""
+        if any(os.path.isdir(path) is not known for path, known in self.assumed.items()):
+            return False
+        same: bool | None = True
+        for path, known in self.files.items():
+            if file_stamp(path) != known:
+                return False
+        for site, folders in self.folders.items():
+            found = self._check_folders(site, folders, started)
+            if found is False:
+                return False
+            same = same and found
+        return same
+
+    def _check_folders(self, site: str, folders: list[str], started: int) -> bool | None:
+        try:
+            now = [fact[:4] for fact in _facts_below(site, folders)]
+        except OSError:
+            return False
+        known = self.stamps[site]
+        if now == known:
+            return True
+        for index, stamp in enumerate(now):
+            if stamp != known[index]:
+                names = list_folder(os.path.join(site, folders[index]))
+                if names is None or listing_hash(names) != self.listings[site][index]:
+                    return False
+                known[index] = settled(stamp, started)
+        return None
+
+    def plain(self) -> tuple[Any, ...]:
+        joined = {site: "\0".join(folders) for site, folders in self.folders.items()}
+        return joined, self.stamps, self.listings, self.files, self.assumed
+
+    @classmethod
+    def from_plain(cls, plain: tuple[Any, ...]) -> Watch:
+        joined, stamps, listings, files, assumed = plain
+        folders = {site: text.split("\0") for site, text in joined.items()}
+        return cls(folders, stamps, listings, files, assumed)
+
+
+def list_folder(path: str) -> dict[str, str] | None:
+    """The names in a folder that may go in, and what they are: f, d, or l for a link."""
+    names = {}
+    try:
+        with os.scandir(path) as listing:
+            for item in listing:
+                if item.is_symlink():
+                    names[item.name] = "l"
+                elif item.is_dir(follow_symlinks=False):
+                    if item.name != "__pycache__":
+                        names[item.name] = "d"
+                elif item.is_file(follow_symlinks=False) and not item.name.endswith(".pyc"):
+                    names[item.name] = "f"
+    except OSError:
+        return None
+    return names
+
+
+def listing_hash(names: dict[str, str]) -> bytes:
+    text = "/".join([kind + name for name, kind in sorted(names.items())])
+    return hashlib.blake2b(os.fsencode(text), digest_size=16).digest()
+
+
+def file_stamp(path: str) -> Stamp | None:
+    try:
+        return stamp_of(os.stat(path))
+    except OSError:
+        return None
+
+
+def settled(stamp: Stamp, started: int) -> Stamp:
+    """A stamp that is old enough to be believed.
+
+    :param started: when reading began (ns).
+    """
+    newest = max(stamp[:2])
+    coarse = not (stamp[0] % 1_000_000_000 or stamp[1] % 1_000_000_000)
+    return stamp if newest < started - (_RACY_SECONDS if coarse else _RACY) else UNTRUSTED
+
+
+def _fact(status: os.stat_result) -> Fact:
+    return (*stamp_of(status), status.st_mode)
+
+
+def _facts_below(base: str, paths: Iterable[str]) -> list[Fact]:
+    """Facts of many files below a folder: relative to an open one, stat() is a fifth quicker."""
+    stat = os.stat
+    descriptor = os.open(base, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        return [
+            (s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino, s.st_mode)
+            for path in paths
+            for s in [stat(path, dir_fd=descriptor)]
+        ]
+    finally:
+        os.close(descriptor)
+
+
+def _split(paths: str) -> Iterator[str]:
+    yield from paths.split("\0") if paths else ()

@@ -1,0 +1,365 @@
+"""Reading an environment: which files it has, and which group each belongs to."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from sematic.oci.distributions import (
+    LEFT_OUT,
+    Distribution,
+    distribution_in,
+    listed_files,
+    read_text,
+)
+from sematic.oci.editable import Editables, Owner, SourceRoot
+from sematic.oci.errors import FileError
+from sematic.oci.files import LeftOut
+from sematic.oci.prefixes import VENV, Prefixes
+from sematic.oci.scripts import console_scripts
+from sematic.oci.snapshot import (
+    Contents,
+    Made,
+    Part,
+    Script,
+    Watch,
+    file_stamp,
+    list_folder,
+    listing_hash,
+    settled,
+)
+
+# Written by what makes virtual environments, and of no use in the image's own.
+_OF_THE_MAKER = frozenset(("_virtualenv.py", "_virtualenv.pth", "README.txt"))
+_SHOWN = 5
+
+
+@dataclass
+class Survey:
+    """What was found.
+
+    :param watch: what tells later whether it still holds.
+    """
+
+    groups: list[Contents] = field(default_factory=list)
+    roots: list[SourceRoot] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    inside: list[str] = field(default_factory=list)
+    watch: Watch = field(default_factory=Watch)
+
+
+@dataclass
+class _Listing:
+    """The files of a site folder.
+
+    :param files: paths relative to it; those that a group has taken are gone.
+    :param tops: the same by the first name of the path, complete.
+    """
+
+    site: str
+    files: dict[str, None]
+    tops: dict[str, list[str]]
+
+
+@dataclass
+class _Claim:
+    """The files of one group, while it is being put together."""
+
+    parts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    scripts: list[Script] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
+
+    def add(self, base: str, image: str, path: str) -> None:
+        self.parts.setdefault((base, image), []).append(path)
+
+    def contents(
+        self, name: str, kind: str, key: str, record: tuple[str, str] | None = None
+    ) -> Contents:
+        parts = [
+            Part(base, image, tuple(sorted(paths, key=os.fsencode)))
+            for (base, image), paths in self.parts.items()
+        ]
+        return Contents.of(name, kind, key, parts, sorted(self.scripts), record, sorted(self.made))
+
+
+def survey(prefixes: Prefixes, project: str) -> Survey:
+    """Read an environment.
+
+    :raises ProjectError: an editable install that cannot be taken along.
+    :raises FileError: a folder cannot be listed.
+    """
+    return _Surveyor(prefixes, project).run()
+
+
+class _Surveyor:
+    def __init__(self, prefixes: Prefixes, project: str) -> None:
+        self._prefixes = prefixes
+        self._started = time.time_ns()
+        self._editables = Editables(prefixes, project)
+        self._found = Survey()
+        self._taken: set[str] = set()
+        self._listings: dict[str, _Listing] = {}
+        self._pth: dict[str, str] = {}
+
+    def run(self) -> Survey:
+        found = self._found
+        for site in self._prefixes.sites:
+            self._listings[site.folder] = self._list(site.folder)
+        kept = list(self._distributions())
+        claims = {id(d): self._claim(d) for d in kept}
+        # A distribution that lists its files knows better than one that names its packages.
+        for distribution in kept:
+            found.groups.append(self._group(distribution, claims[id(distribution)]))
+        unowned = self._unowned()
+        if unowned.count:
+            found.groups.append(unowned)
+        found.roots = self._editables.roots
+        found.inside = sorted(self._editables.inside, key=os.fsencode)
+        found.left_out += [LeftOut(p, why, "refused") for p, why in self._editables.refused]
+        found.watch.assumed = self._editables.assumed
+        for path in self._editables.watched:
+            self._watch(path)
+        return found
+
+    # What there is
+
+    def _list(self, site: str) -> _Listing:
+        listing = _Listing(site, {}, {})
+        watch = self._found.watch
+        folders = watch.folders.setdefault(site, [])
+        stamps = watch.stamps.setdefault(site, [])
+        hashes = watch.listings.setdefault(site, [])
+        stack: list[tuple[str, tuple[str, ...]]] = [("", ())]
+        while stack:
+            path, linked = stack.pop()
+            host = f"{site}/{path}" if path else site
+            stamp = file_stamp(host)
+            names = list_folder(host) if stamp else None
+            if stamp is None or names is None:
+                raise FileError(f"cannot list {host}/, a folder of the environment")
+            folders.append(path or ".")
+            stamps.append(settled(stamp, self._started))
+            hashes.append(listing_hash(names))
+            for name, kind in names.items():
+                inner = f"{path}/{name}" if path else name
+                seen = kind, linked
+                if kind == "l":
+                    seen = _followed(f"{host}/{name}", linked)
+                if seen[0] == "d":
+                    stack.append((inner, seen[1]))
+                elif seen[0] == "f":
+                    listing.files[inner] = None
+                    listing.tops.setdefault(inner.partition("/")[0], []).append(inner)
+        return listing
+
+    def _distributions(self) -> Iterator[Distribution]:
+        """Each distribution once: the first on sys.path is the one that is imported."""
+        first: dict[str, Distribution] = {}
+        for site, listing in self._listings.items():
+            for top in sorted(listing.tops):
+                # pip renames with a tilde what it is about to remove, and may leave it behind.
+                distribution = None if top.startswith("~") else distribution_in(site, top)
+                if distribution is None:
+                    continue
+                other = first.setdefault(distribution.key, distribution)
+                if other is distribution:
+                    yield distribution
+                else:
+                    self._shadow(distribution, other, listing)
+
+    def _shadow(self, hidden: Distribution, first: Distribution, listing: _Listing) -> None:
+        self._found.notes.append(
+            f"{hidden.title} in {hidden.site} is left out: {first.title} comes first on sys.path"
+        )
+        self._watch(hidden.metadata("RECORD"))
+        shared = set(listed_files(first, {}) or ()) if hidden.site == first.site else set()
+        mine = [*(listed_files(hidden, listing.tops) or ()), *listing.tops[hidden.folder]]
+        for path in mine:
+            if path not in shared:
+                listing.files.pop(os.path.normpath(path), None)
+
+    # What belongs to whom
+
+    def _claim(self, distribution: Distribution) -> _Claim:
+        """The files of a distribution; nobody else can have them afterwards."""
+        listing = self._listings[distribution.site]
+        claim = _Claim()
+        listed = listed_files(distribution, listing.tops)
+        for name in ("RECORD", "installed-files.txt", "top_level.txt", "direct_url.json"):
+            self._watch(distribution.metadata(name))
+        scripts = console_scripts(distribution.read("entry_points.txt") or "")
+        self._watch(distribution.metadata("entry_points.txt"))
+        importable = 0
+        for path in listed or ():
+            if path in listing.files:
+                del listing.files[path]
+                self._take(claim, distribution, listing.site, path)
+                importable += not path.startswith(distribution.folder + "/")
+            elif not _is_bytecode(path) and path not in listing.tops:
+                importable += self._take_elsewhere(claim, distribution, path, scripts)
+        for path in listing.tops[distribution.folder]:
+            if path in listing.files:
+                del listing.files[path]
+                self._take(claim, distribution, listing.site, path)
+        named = any(not p.startswith(distribution.folder) for p in listed or ())
+        if named and not importable and not claim.made:
+            self._found.notes.append(f"{distribution.title}: its files are gone")
+        return claim
+
+    def _take(self, claim: _Claim, distribution: Distribution, site: str, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        if folder == distribution.folder:
+            if name in LEFT_OUT or name == "RECORD":
+                return
+            if name == "direct_url.json" and distribution.is_local:
+                return
+        image = f"{self._prefixes.library}/{path}"
+        if image in self._taken or path in _OF_THE_MAKER:
+            return
+        self._taken.add(image)
+        if not folder and path.endswith(".pth"):
+            owner = Owner(distribution.key, distribution.title, distribution.is_editable)
+            self._take_pth(claim, site, path, owner)
+        else:
+            claim.add(site, self._prefixes.library, path)
+
+    def _take_elsewhere(
+        self, claim: _Claim, distribution: Distribution, path: str, scripts: dict[str, str]
+    ) -> bool:
+        """Take a file that lies outside the distribution's own site folder, if it is there."""
+        host = os.path.normpath(os.path.join(distribution.site, path))
+        if host.startswith(distribution.site + "/"):
+            inner = host[len(distribution.site) + 1 :]
+            listing = self._listings[distribution.site]
+            if inner in listing.files:
+                del listing.files[inner]
+                self._take(claim, distribution, distribution.site, inner)
+                return True
+            return False
+        if not os.path.isfile(host):
+            return False
+        place = self._prefixes.place_really(host)
+        if place is None:
+            rule = f"outside the environment, though {distribution.title} lists it"
+            self._found.left_out.append(LeftOut(host, rule, "refused"))
+            return False
+        image = f"{place.image}/{place.path}"
+        if image in self._taken:
+            return False
+        self._taken.add(image)
+        if place.base in self._listings:
+            self._listings[place.base].files.pop(place.path, None)
+        if place.image == f"{VENV}/bin":
+            self._watch(host)
+            if _is_script(host):
+                claim.scripts.append(Script(host, image, scripts.get(place.path, "")))
+                return True
+        claim.add(place.base, place.image, place.path)
+        return True
+
+    def _take_pth(self, claim: _Claim, site: str, path: str, owner: Owner) -> None:
+        host = f"{site}/{path}"
+        text = read_text(host) or ""
+        self._watch(host)
+        made = self._editables.rewrite(site, text, owner)
+        if _lines(made) == _lines(text):
+            claim.add(site, self._prefixes.library, path)
+        elif made:
+            data = made.encode(errors="surrogateescape")
+            claim.made.append(Made(f"{self._prefixes.library}/{path}", data))
+
+    def _group(self, distribution: Distribution, claim: _Claim) -> Contents:
+        self._add_editable(claim, distribution.key)
+        record = None
+        if distribution.folder.endswith(".dist-info"):
+            path = f"{self._prefixes.library}/{distribution.folder}/RECORD"
+            host = distribution.metadata("RECORD")
+            if os.path.isfile(host):
+                record = (host, path)
+        return claim.contents(distribution.title, "distribution", distribution.key, record)
+
+    def _add_editable(self, claim: _Claim, key: str) -> None:
+        """Finders go away, and what stands in their place is added."""
+        gone = self._editables.gone
+        for (base, _), paths in claim.parts.items():
+            paths[:] = [path for path in paths if f"{base}/{path}" not in gone]
+        claim.made += [Made(path, b"", to) for path, to in self._editables.links.get(key, ())]
+        for host, path in self._editables.modules.get(key, ()):
+            folder, name = os.path.split(host)
+            image, renamed = os.path.split(path)
+            if name == renamed:
+                claim.add(folder, image, name)
+            else:
+                self._found.left_out.append(LeftOut(host, f"a module named {renamed}", "refused"))
+
+    def _unowned(self) -> Contents:
+        """What no distribution lists, first in the first site folder."""
+        claim = _Claim()
+        names: list[str] = []
+        for site, listing in self._listings.items():
+            for path in sorted(listing.files, key=os.fsencode):
+                image = f"{self._prefixes.library}/{path}"
+                if image in self._taken or path in _OF_THE_MAKER or path.startswith("~"):
+                    continue
+                self._taken.add(image)
+                names.append(path)
+                if path.endswith(".egg-link"):
+                    self._take_egg_link(claim, f"{site}/{path}")
+                elif "/" not in path and path.endswith(".pth"):
+                    self._take_pth(claim, site, path, Owner())
+                else:
+                    claim.add(site, self._prefixes.library, path)
+        self._add_editable(claim, "")
+        contents = claim.contents("files of no distribution", "unowned", "unowned")
+        if contents.count:
+            self._found.notes.append(_unowned_note(names))
+        return contents
+
+    def _take_egg_link(self, claim: _Claim, host: str) -> None:
+        """The metadata of a ``setup.py develop`` install, from the source tree it lies in."""
+        self._watch(host)
+        folder = (read_text(host) or "").partition("\n")[0].strip()
+        stem = os.path.basename(host).removesuffix(".egg-link")
+        for name in (f"{stem}.egg-info", f"{stem.replace('-', '_')}.egg-info"):
+            for file in sorted(list_folder(os.path.join(folder, name)) or ()):
+                claim.add(folder, self._prefixes.library, f"{name}/{file}")
+
+    def _watch(self, path: str) -> None:
+        if path not in self._found.watch.files:
+            self._found.watch.watch_file(path, self._started)
+
+
+def _followed(host: str, linked: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """What a link leads to, and the folders that lie behind the links on the way."""
+    if os.path.isfile(host):
+        return "f", linked
+    real = os.path.realpath(host)
+    around = f"{os.path.realpath(os.path.dirname(host))}/"
+    if not os.path.isdir(real) or real in linked or around.startswith(f"{real}/"):
+        return "", linked
+    return "d", (*linked, real)
+
+
+def _is_bytecode(path: str) -> bool:
+    return path.endswith(".pyc") or "__pycache__/" in path
+
+
+def _is_script(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def _unowned_note(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"files of no distribution go in as well: {', '.join(names[:_SHOWN])}{more}"
