@@ -204,14 +204,14 @@ class Cache:
     ) -> tuple[Any, ...] | None:
         """A row, and once a day a note that it is still of use."""
         row = db.execute(
-            f"select used, {columns} from {table} where {key} = ?",  # noqa: S608 - constants
+            f"select used, {columns} from {table} where {key} = ?",
             (value,),
         ).fetchone()
         if row is None:
             return None
         if row[0] < _now() - _DAY:
             db.execute(
-                f"update {table} set used = ? where {key} = ?",  # noqa: S608 - constants
+                f"update {table} set used = ? where {key} = ?",
                 (_now(), value),
             )
         return tuple(row[1:])

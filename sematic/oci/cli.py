@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sematic.oci.base import find_base
-from sematic.oci.build import build, push
+from sematic.oci.project import build, push
 from sematic.oci.cache import Cache
 from sematic.oci.errors import OCIError, SettingsError
 from sematic.oci.events import Event, Listener, Noticed

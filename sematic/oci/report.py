@@ -9,8 +9,8 @@ from typing import Any
 
 from sematic.oci.base import Base
 from sematic.oci.blob import Destination
-from sematic.oci.build import Build
-from sematic.oci.deliver import Delivery
+from sematic.oci.project import Build
+from sematic.oci.delivery import Delivery
 from sematic.oci.files import LeftOut
 from sematic.oci.layer import NAME_ANNOTATION
 

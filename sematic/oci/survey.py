@@ -159,7 +159,9 @@ class _Surveyor:
         """Each distribution once: the first on sys.path is the one that is imported."""
         first: dict[str, Distribution] = {}
         for site, listing in self._listings.items():
-            for top in sorted(listing.tops):
+            # Debian's packages may have metadata of both kinds: the one with a RECORD knows more.
+            tops = listing.tops
+            for top in sorted(tops, key=lambda top: (f"{top}/RECORD" not in tops[top], top)):
                 # pip renames with a tilde what it is about to remove, and may leave it behind.
                 distribution = None if top.startswith("~") else distribution_in(site, top)
                 if distribution is None:
@@ -171,9 +173,11 @@ class _Surveyor:
                     self._shadow(distribution, other, listing)
 
     def _shadow(self, hidden: Distribution, first: Distribution, listing: _Listing) -> None:
-        self._found.notes.append(
-            f"{hidden.title} in {hidden.site} is left out: {first.title} comes first on sys.path"
-        )
+        if (hidden.site, hidden.version) != (first.site, first.version):
+            self._found.notes.append(
+                f"{hidden.title} in {hidden.site} is left out: "
+                f"{first.title} comes first on sys.path"
+            )
         self._watch(hidden.metadata("RECORD"))
         shared = set(listed_files(first, {}) or ()) if hidden.site == first.site else set()
         mine = [*(listed_files(hidden, listing.tops) or ()), *listing.tops[hidden.folder]]
@@ -198,6 +202,8 @@ class _Surveyor:
                 del listing.files[path]
                 self._take(claim, distribution, listing.site, path)
                 importable += not path.startswith(distribution.folder + "/")
+            elif f"{self._prefixes.library}/{path}" in self._taken:
+                importable += 1  # another one's as well, which has it
             elif not _is_bytecode(path) and path not in listing.tops:
                 importable += self._take_elsewhere(claim, distribution, path, scripts)
         for path in listing.tops[distribution.folder]:

@@ -13,7 +13,7 @@ from sematic.oci.base_python import PYTHON_LABEL, BasePython, find_base_python
 from sematic.oci.cache import Cache
 from sematic.oci.check import check_files
 from sematic.oci.compression import Compression
-from sematic.oci.deliver import Delivery, deliver
+from sematic.oci.delivery import Delivery, deliver
 from sematic.oci.environment import Environment, find_environment
 from sematic.oci.errors import BaseError, FileChanged, LayerChanged
 from sematic.oci.events import Listener, Noticed, ignore
