@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from sematic.oci.blob import Destination as Destination
     from sematic.oci.blob import Receipt as Receipt
     from sematic.oci.blob import Source as Source
-    from sematic.oci.project import Build as Build
-    from sematic.oci.project import build as build
-    from sematic.oci.project import push as push
     from sematic.oci.cache import Cache as Cache
     from sematic.oci.compression import Compression as Compression
     from sematic.oci.delivery import Delivery as Delivery
@@ -55,10 +52,13 @@ if TYPE_CHECKING:
     from sematic.oci.memo import Memo as Memo
     from sematic.oci.places import open_destination as open_destination
     from sematic.oci.places import open_source as open_source
+    from sematic.oci.project import Build as Build
+    from sematic.oci.project import build as build
+    from sematic.oci.project import push as push
     from sematic.oci.reference import parse_reference as parse_reference
     from sematic.oci.settings import Settings as Settings
     from sematic.oci.settings import read_settings as read_settings
-    from sematic.oci.tree import find_tree as find_tree
+    from sematic.oci.tree.walk import find_tree as find_tree
 
 _WHERE = {
     "archive": ("Archive",),
@@ -78,11 +78,13 @@ _WHERE = {
     "places": ("open_destination", "open_source"),
     "reference": ("parse_reference",),
     "settings": ("Settings", "read_settings"),
-    "tree": ("find_tree",),
+    "tree.walk": ("find_tree",),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
-__all__ = sorted(_MODULES)
+
+def __dir__() -> list[str]:
+    return sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

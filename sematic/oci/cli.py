@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from sematic.oci.base import find_base
-from sematic.oci.project import build, push
 from sematic.oci.cache import Cache
 from sematic.oci.errors import OCIError, SettingsError
 from sematic.oci.events import Event, Listener, Noticed
 from sematic.oci.manifest import Platform
 from sematic.oci.places import open_destination, open_source
 from sematic.oci.progress import say, shown
+from sematic.oci.project import build, push
 from sematic.oci.reference import parse_reference
 from sematic.oci.report import (
     delivery_json,

@@ -14,12 +14,12 @@ from sematic.oci.cache import Cache
 from sematic.oci.check import check_files
 from sematic.oci.compression import Compression
 from sematic.oci.delivery import Delivery, deliver
-from sematic.oci.environment import Environment, find_environment
+from sematic.oci.environment.groups import Environment, find_environment
+from sematic.oci.environment.interpreter import Interpreter, find_interpreter
 from sematic.oci.errors import BaseError, FileChanged, LayerChanged
 from sematic.oci.events import Listener, Noticed, ignore
 from sematic.oci.files import FileGroup, LeftOut
 from sematic.oci.image import Image
-from sematic.oci.interpreter import Interpreter, find_interpreter
 from sematic.oci.layer import Layer, Made
 from sematic.oci.manifest import Platform
 from sematic.oci.places import open_destination, open_source
@@ -28,7 +28,7 @@ from sematic.oci.reference import parse_reference
 from sematic.oci.runtime import SOURCE, WORKER, ImagePython, runtime_environment, runtime_group
 from sematic.oci.settings import Settings, read_settings
 from sematic.oci.tar import source_date_epoch
-from sematic.oci.tree import find_tree
+from sematic.oci.tree.walk import find_tree
 
 _RECIPE = b"1"
 """Counted up whenever the same files are to become another layer than before."""

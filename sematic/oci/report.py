@@ -9,10 +9,10 @@ from typing import Any
 
 from sematic.oci.base import Base
 from sematic.oci.blob import Destination
-from sematic.oci.project import Build
 from sematic.oci.delivery import Delivery
 from sematic.oci.files import LeftOut
 from sematic.oci.layer import NAME_ANNOTATION
+from sematic.oci.project import Build
 
 _LARGEST = 10
 _SHOWN = 20

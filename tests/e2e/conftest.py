@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import make_environment, make_project
 from tests.e2e.schemas import ImageSpec
 from tests.peers.install import tools_folder
+from tests.projects import make_environment, make_project
 
 
 @pytest.fixture(scope="session")

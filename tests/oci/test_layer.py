@@ -81,7 +81,7 @@ import sys
 from pathlib import Path
 from sematic.oci.layer import Layer
 from sematic.oci.memo import Forgetful
-from sematic.oci.tree import find_tree
+from sematic.oci.tree.walk import find_tree
 layer = Layer("tree", find_tree(Path(sys.argv[1]), "sematic/src", memo=Forgetful()).entries)
 for _ in layer.open():
     pass
@@ -136,7 +136,7 @@ def test_what_is_remembered_is_checked_when_the_bytes_are_made_again() -> None:
 
 def test_a_layer_is_recognised_by_its_tar() -> None:
     entries = [FileEntry.from_bytes("f", NOISE)]
-    data, known = made(Layer("l", entries))
+    _data, known = made(Layer("l", entries))
     other = Made("sha256:" + "0" * 64, known.tar_size, "sha256:" + "1" * 64, 99)
     layer = Layer("l", entries)
     assert not layer.recognise([other])

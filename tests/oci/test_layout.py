@@ -16,7 +16,7 @@ import pytest
 
 from sematic.oci.archive import Archive
 from sematic.oci.blob import Destination
-from sematic.oci.deliver import Delivery, deliver
+from sematic.oci.delivery import Delivery, deliver
 from sematic.oci.errors import BlobsMissing, DigestError, LayerChanged, NotFound, PlaceError
 from sematic.oci.files import FileEntry
 from sematic.oci.image import Image
@@ -45,7 +45,7 @@ def store(folder: Path, *contents: bytes, tags: tuple[str, ...] = ("latest",)) -
 
 
 def leftovers(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob(".*")]
+    return list(folder.rglob(".*"))
 
 
 def test_a_second_delivery_writes_nothing(tmp_path: Path) -> None:

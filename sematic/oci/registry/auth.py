@@ -89,6 +89,8 @@ class Authorizer:
         with known.lock:
             if known.challenge is None:
                 return ""
+            if refusal := known.refusals.get(frozenset(scopes)):
+                raise refusal
             if known.challenge.scheme == "basic":
                 return self._basic(host)
             return self._token(host, known, scopes)
@@ -107,8 +109,19 @@ class Authorizer:
                 del known.tokens[key]
             header = self.header(host, scopes)
         if header == sent:
-            raise self._refused(host)
+            self.refused(host, scopes)
         return header
+
+    def refused(self, host: str, scopes: Sequence[str]) -> None:
+        """Take note that the newest header was refused.
+
+        :raises Denied: nothing else can be done. With a token, the registry's own words say more.
+        """
+        known = self._host(host)
+        with known.lock:
+            if known.challenge and known.challenge.scheme == "basic":
+                error = known.refusals[frozenset(scopes)] = self._refused(host)
+                raise error
 
     def source(self, host: str) -> str:
         """Where the credentials for a host come from, "" if there are none or they are unused."""
@@ -148,8 +161,6 @@ class Authorizer:
     def _token(self, host: str, known: _Host, scopes: Sequence[str]) -> str:
         """A token for these scopes: one there is, or a new one."""
         key = frozenset(scopes)
-        if refusal := known.refusals.get(key):
-            raise refusal
         header, renew_at = known.tokens.get(key, ("", 0.0))
         if header and self._transport.patience.clock() < renew_at:
             return header

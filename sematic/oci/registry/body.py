@@ -12,6 +12,10 @@ from sematic.oci.errors import DigestError
 _PIECE = 256 * 1024
 
 
+class BodyFailure(Exception):
+    """A body raised an OSError, which must not be taken for the connection's."""
+
+
 class Body:
     """A blob's bytes on their way, counted. Can be iterated over once.
 
@@ -39,6 +43,9 @@ class Body:
             self._check_end()
         except GeneratorExit:
             raise
+        except OSError as error:
+            self.failure = error
+            raise BodyFailure from error
         except BaseException as error:
             self.failure = error
             raise

@@ -235,6 +235,8 @@ class RegistryClient:
             sent = self._authorizer.challenged(self.host, answer, wanted, sent)
             if not isinstance(body, Body):
                 answer = request(sent)
+                if answer.status == 401:
+                    self._authorizer.refused(self.host, wanted)
         return answer
 
     def _expect(self, answer: Answer, statuses: Collection[int], what: str) -> None:

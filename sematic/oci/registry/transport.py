@@ -15,7 +15,7 @@ import sematic
 from sematic.oci.errors import RegistryError
 from sematic.oci.events import Listener, ignore
 from sematic.oci.registry.backoff import Backoff, Patience
-from sematic.oci.registry.body import Body
+from sematic.oci.registry.body import Body, BodyFailure
 from sematic.oci.registry.failures import NoAnswer, is_passing, no_answer
 from sematic.oci.registry.routes import Routes, origin
 
@@ -213,11 +213,8 @@ class Transport:
                 chunked=isinstance(body, Body) and body.size is None,
             )
             status = response.status
-            if isinstance(body, Body) and body.failure:
-                response.close()
-                raise body.failure
             return _answer(url, response, manner.stream)
-        except (HTTPError, OSError) as error:
+        except (HTTPError, OSError, BodyFailure) as error:
             if isinstance(body, Body) and body.failure:
                 raise body.failure from None
             raise no_answer(urlsplit(url).netloc, error, manner.read) from error

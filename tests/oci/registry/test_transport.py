@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -146,29 +145,24 @@ def test_a_date_that_is_none_is_not_minded(
     assert transport.request("GET", url).status == 200
 
 
-def test_all_threads_wait_together(scripted: ScriptedRegistry, url: str) -> None:
-    awake = threading.Event()
-    now = [0.0]
-    sleepers = threading.Barrier(4, action=lambda: (now.__setitem__(0, 9.0), awake.set()))
+def test_what_one_thread_is_asked_to_wait_all_wait(
+    transport: Transport, scripted: ScriptedRegistry, url: str, time: Time, events: list[Event]
+) -> None:
+    scripted.script("PUT", "/thing", Reply(429, {"Retry-After": "7"}))
+    transport.request("PUT", url, manner=SEND)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(transport.request, "GET", f"http://{scripted.host}/v2/other").result()
+    assert time.slept == [7]
+    assert len(events) == 1
 
-    def sleep(seconds: float) -> None:
-        sleepers.wait(10)
 
-    from sematic.oci.registry import Patience  # noqa: PLC0415
-
-    transport = Transport(patience=Patience(clock=lambda: now[0], sleep=sleep))
-    scripted.script("GET", "/thing", Reply(429, {"Retry-After": "7"}), times=1)
-    scripted.script("GET", "/other", Reply(200), times=9)
-    first = threading.Thread(target=transport.request, args=("GET", url))
-    scripted.script("GET", "/thing", Reply(200))
-    first.start()
-    while not transport._backoff(scripted.host)._until:
-        pass
-    with ThreadPoolExecutor(3) as pool:
-        others = [pool.submit(transport.request, "GET", f"{url}/other") for _ in range(3)]
-        assert [future.result(10).status for future in others] == [404, 404, 404]
-    first.join(10)
-    assert awake.is_set()
+def test_a_host_that_waits_does_not_keep_others_waiting(
+    transport: Transport, scripted: ScriptedRegistry, other: ScriptedRegistry, url: str, time: Time
+) -> None:
+    scripted.script("PUT", "/thing", Reply(429, {"Retry-After": "7"}))
+    transport.request("PUT", url, manner=SEND)
+    transport.request("GET", f"http://{other.host}/v2/")
+    assert not time.slept
 
 
 def test_giving_up_does_not_wait(
@@ -331,7 +325,7 @@ def test_requests_say_who_asks(transport: Transport, scripted: ScriptedRegistry,
 
 
 def test_importing_costs_nothing_that_a_run_may_not_need() -> None:
-    import subprocess  # noqa: PLC0415
+    import subprocess
 
     code = (
         "import sys, sematic.oci.registry; "

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci import environment as module
-from sematic.oci import snapshot
-from sematic.oci.environment import Environment, find_environment
+from sematic.oci.environment import groups as module
+from sematic.oci.environment import snapshot
+from sematic.oci.environment.groups import Environment, find_environment
+from sematic.oci.environment.interpreter import find_interpreter
 from sematic.oci.errors import FileChanged
 from sematic.oci.files import FileEntry, FileGroup
-from sematic.oci.interpreter import find_interpreter
 from sematic.oci.memo import Forgetful
-from tests.oci.installs import (
+from tests.oci.environment.installs import (
     FLIT,
     HATCHLING,
     SETUPTOOLS,

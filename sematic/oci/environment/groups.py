@@ -12,16 +12,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import cast
 
-from sematic.oci.distributions import Recorded, read_record, recorded, write_record
-from sematic.oci.editable import SourceRoot
+from sematic.oci.environment.distributions import Recorded, read_record, recorded, write_record
+from sematic.oci.environment.editable import SourceRoot
+from sematic.oci.environment.interpreter import Interpreter
+from sematic.oci.environment.prefixes import Prefixes
+from sematic.oci.environment.scripts import rewrite
+from sematic.oci.environment.snapshot import VERSION, Contents, Fact, Watch
+from sematic.oci.environment.survey import Survey, survey
 from sematic.oci.errors import FileChanged, FileError
 from sematic.oci.files import FileEntry, FileGroup, GroupKind, LeftOut, Stamp, stamp_of
-from sematic.oci.interpreter import Interpreter
 from sematic.oci.memo import Memo
-from sematic.oci.prefixes import Prefixes
-from sematic.oci.scripts import rewrite
-from sematic.oci.snapshot import VERSION, Contents, Fact, Watch
-from sematic.oci.survey import Survey, survey
 
 __all__ = ["Environment", "SourceRoot", "find_environment"]
 

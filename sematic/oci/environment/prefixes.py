@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sematic.oci.interpreter import Interpreter
+from sematic.oci.environment.interpreter import Interpreter
 
 VENV = "sematic/venv"
 SOURCE = "sematic/src"

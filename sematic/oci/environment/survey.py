@@ -7,19 +7,17 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from sematic.oci.distributions import (
+from sematic.oci.environment.distributions import (
     LEFT_OUT,
     Distribution,
     distribution_in,
     listed_files,
     read_text,
 )
-from sematic.oci.editable import Editables, Owner, SourceRoot
-from sematic.oci.errors import FileError
-from sematic.oci.files import LeftOut
-from sematic.oci.prefixes import VENV, Prefixes
-from sematic.oci.scripts import console_scripts
-from sematic.oci.snapshot import (
+from sematic.oci.environment.editable import Editables, Owner, SourceRoot
+from sematic.oci.environment.prefixes import VENV, Prefixes
+from sematic.oci.environment.scripts import console_scripts
+from sematic.oci.environment.snapshot import (
     Contents,
     Made,
     Part,
@@ -30,6 +28,8 @@ from sematic.oci.snapshot import (
     listing_hash,
     settled,
 )
+from sematic.oci.errors import FileError
+from sematic.oci.files import LeftOut
 
 # Written by what makes virtual environments, and of no use in the image's own.
 _OF_THE_MAKER = frozenset(("_virtualenv.py", "_virtualenv.pth", "README.txt"))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
-from sematic.oci.gitignore import Pattern, compile_body, is_wild, last_match, parse, parse_line
+from sematic.oci.tree.gitignore import Pattern, compile_body, is_wild, last_match, parse, parse_line
 
 VERSION = 1
 """Raised when the rules below change: decisions of older ones are then forgotten."""

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci import interpreter as module
-from sematic.oci import probe
+from sematic.oci.environment import interpreter as module
+from sematic.oci.environment import probe
+from sematic.oci.environment.interpreter import find_interpreter
 from sematic.oci.errors import ProjectError
-from sematic.oci.interpreter import find_interpreter
 from sematic.oci.memo import Forgetful
-from tests.oci.installs import make_venv
+from tests.oci.environment.installs import make_venv
 
 
 @pytest.fixture(scope="module")

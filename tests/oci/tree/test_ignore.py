@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sematic.oci.gitignore import parse, parse_line
-from sematic.oci.ignore import Rules, Scope, is_always_left_out, secret_on_way
+from sematic.oci.tree.gitignore import parse, parse_line
+from sematic.oci.tree.ignore import Rules, Scope, is_always_left_out, secret_on_way
 
 NAMES = ("a", "b", "ab", "a.b", "a-b", "[a]", "é", "a b", "*", "!a", "#a", "B1")
 SIGNS = (

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.editable import Editables, Owner, SourceRoot, read_mapping
-from sematic.oci.environment import Environment, find_environment
+from sematic.oci.environment.editable import Editables, Owner, SourceRoot, read_mapping
+from sematic.oci.environment.groups import Environment, find_environment
+from sematic.oci.environment.interpreter import find_interpreter
+from sematic.oci.environment.prefixes import Prefixes, Site
 from sematic.oci.errors import ProjectError
-from sematic.oci.interpreter import find_interpreter
 from sematic.oci.memo import Forgetful
-from sematic.oci.prefixes import Prefixes, Site
-from sematic.oci.tree import find_tree
-from tests.oci.installs import (
+from sematic.oci.tree.walk import find_tree
+from tests.oci.environment.installs import (
     FLIT,
     HATCHLING,
     POETRY,

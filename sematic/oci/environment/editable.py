@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sematic.oci.distributions import read_text
+from sematic.oci.environment.distributions import read_text
+from sematic.oci.environment.prefixes import EDITABLE, SOURCE, Prefixes
 from sematic.oci.errors import ProjectError
-from sematic.oci.ignore import is_always_left_out
-from sematic.oci.prefixes import EDITABLE, SOURCE, Prefixes
+from sematic.oci.tree.ignore import is_always_left_out
 
 _IMPORT = re.compile(r"import[ \t]+([\w.]+)")
 _MODULE_ENDS = (".py", ".so", ".pyd")

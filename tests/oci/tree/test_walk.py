@@ -16,7 +16,7 @@ import pytest
 from sematic.oci.errors import FileError, ProjectError
 from sematic.oci.files import FileEntry
 from sematic.oci.memo import Forgetful
-from sematic.oci.tree import Tree, find_tree
+from sematic.oci.tree.walk import Tree, find_tree
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
@@ -401,7 +401,8 @@ def test_nothing_heavy_is_imported() -> None:
     heavy = ("pathspec", "subprocess", "importlib.metadata", "csv", "ast", "email", "inspect")
     script = (
         "import sys; before = set(sys.modules)\n"
-        "import sematic.oci.tree, sematic.oci.environment, sematic.oci.interpreter\n"
+        "import sematic.oci.tree.walk, sematic.oci.environment.groups\n"
+        "import sematic.oci.environment.interpreter\n"
         "print(*(set(sys.modules) - before))"
     )
     done = subprocess.run(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sematic.oci import probe
+from sematic.oci.environment import probe
 from sematic.oci.errors import ProjectError
 from sematic.oci.files import stamp_of
 from sematic.oci.memo import Memo

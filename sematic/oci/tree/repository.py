@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from sematic.oci.errors import FileError
-from sematic.oci.ignore import Scope, is_ignored_above
+from sematic.oci.tree.ignore import Scope, is_ignored_above
 
 
 def scope_above(root: str) -> Scope | None:

@@ -1,0 +1,65 @@
+"""Everything that is checked: ``nox`` runs it all, ``nox -s tests`` one part of it."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "tests", "e2e", "docs", "benchmarks"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+CODE = ("sematic", "tests", "benchmarks", "noxfile.py")
+
+
+def groups(*names: str) -> list[str]:
+    """The requirements of dependency groups."""
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+def peers(session: nox.Session) -> None:
+    """Install the project for tests, and the real servers and tools they talk to."""
+    session.install("--quiet", "-e", ".", *groups("test"))
+    session.run("python", "-m", "tests.peers.install")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format and rules."""
+    session.install("--quiet", *groups("lint"))
+    session.run("ruff", "format", "--check", *CODE)
+    session.run("ruff", "check", *CODE)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly."""
+    session.install("--quiet", "-e", ".", "nox", *groups("lint", "test"))
+    session.run("mypy", *CODE)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every module, with real registries and layouts."""
+    peers(session)
+    session.run("pytest", "tests/oci", *session.posargs)
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Whole images, judged and run by other people's tools."""
+    peers(session)
+    session.run("pytest", "tests/peers", "tests/e2e", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The examples in the documents, run as they stand."""
+    peers(session)
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """A short run of the benchmark, side by side with a peer."""
+    peers(session)
+    session.run("python", "-m", "benchmarks", *(session.posargs or ("--small",)))
