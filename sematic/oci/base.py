@@ -11,11 +11,13 @@ from sematic.oci.blob import Source
 from sematic.oci.errors import BaseError, ManifestError, NotFound
 from sematic.oci.layer import ExistingLayer
 from sematic.oci.manifest import (
-    Descriptor,
+    DOCKER_CONFIG,
+    OCI_CONFIG,
     Document,
     Manifest,
     Platform,
     index_entries,
+    is_digest,
     select_platform,
 )
 from sematic.oci.memo import Memo
@@ -90,16 +92,14 @@ def _find(source: Source, memo: Memo, platform: Platform | None, name: str) -> B
         if not digest:
             raise ManifestError(f"there is no tag {tag!r}")
     document = _document(source, memo, digest)
-    if document.is_index:
+    is_selected = document.is_index
+    if is_selected:
         wanted = platform or Platform.of_host()
         digest = select_platform(index_entries(document), wanted).digest
         document = _document(source, memo, digest)
     manifest = Manifest.from_document(document)
-    config = _config(source, memo, manifest.config)
-    base = Base(name, digest, manifest, config, source)
-    if len(config["rootfs"]["diff_ids"]) != len(manifest.layers):
-        raise ManifestError("its config and its manifest do not name as many layers")
-    if platform is not None and not platform.accepts(base.platform):
+    base = Base(name, digest, manifest, _config(source, memo, manifest), source)
+    if platform and not is_selected and not platform.accepts(base.platform):
         raise ManifestError(f"it is for {base.platform}, not for {platform}")
     return base
 
@@ -116,17 +116,38 @@ def _document(source: Source, memo: Memo, digest: str) -> Document:
     return document
 
 
-def _config(source: Source, memo: Memo, descriptor: Descriptor) -> dict[str, Any]:
+def _config(source: Source, memo: Memo, manifest: Manifest) -> dict[str, Any]:
+    descriptor = manifest.config
+    if descriptor.media_type not in (OCI_CONFIG, DOCKER_CONFIG):
+        raise ManifestError(f"it is no image: its config is {descriptor.media_type}")
     key = f"document:{descriptor.digest}"
     data = memo.recall(key)
     if data is None:
         data = b"".join(source.blob(descriptor))
     try:
         config = json.loads(data)
-        diff_ids = config["rootfs"]["diff_ids"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ManifestError(f"its config ({descriptor.media_type}) is none: {error!r}") from None
-    if not isinstance(diff_ids, list):
-        raise ManifestError("its config lists no layers")
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"its config is not JSON: {error}") from None
+    if not _is_config(config):
+        raise ManifestError(f"its config is no {descriptor.media_type}")
+    if len(config["rootfs"]["diff_ids"]) != len(manifest.layers):
+        raise ManifestError("its config and its manifest do not name as many layers")
     memo.remember(key, data)
     return dict(config)
+
+
+def _is_config(document: Any) -> bool:
+    """Whether all that is read of an image config (image-spec, config.md) can be read."""
+    if not isinstance(document, dict) or not isinstance(document.get("rootfs"), dict):
+        return False
+    run, diff_ids = document.get("config") or {}, document["rootfs"].get("diff_ids")
+    if not isinstance(run, dict) or not isinstance(diff_ids, list):
+        return False
+    env, labels = run.get("Env") or [], run.get("Labels") or {}
+    history = document.get("history") or []
+    return (
+        all(isinstance(item, str) and is_digest(item) for item in diff_ids)
+        and (isinstance(env, list) and all(isinstance(item, str) for item in env))
+        and isinstance(labels, dict)
+        and (isinstance(history, list) and all(isinstance(item, dict) for item in history))
+    )

@@ -20,14 +20,13 @@ from sematic.oci.events import Listener, Noticed
 from sematic.oci.layer import ExistingLayer
 from sematic.oci.manifest import layer_compression
 from sematic.oci.memo import Memo
-from sematic.oci.runtime import ImagePython
 
 PYTHON_LABEL = "dev.sematic.python"
 LIBC_LABEL = "dev.sematic.libc"
 
 _VERSION = re.compile(r"3\.\d+")
 _PYTHON = re.compile(r"(usr/(?:local/)?)bin/python3")
-_LIBRARY = re.compile(r"(usr/(?:local/)?)lib/python(3\.\d+)/os\.py")
+_LIBRARY = re.compile(r"(usr/(?:local/)?)lib(?:64)?/python(3\.\d+)/os\.py")
 _LIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:.*/)?ld-(musl|linux)[^/]*\.so\.\d")
 
 
@@ -43,10 +42,6 @@ class BasePython:
     version: str
     path: str
     libc: str
-
-    @property
-    def for_image(self) -> ImagePython:
-        return ImagePython(self.version, self.path)
 
 
 def find_base_python(base: Base, memo: Memo, listener: Listener) -> BasePython:
@@ -102,7 +97,7 @@ def _read(base: Base) -> _Found:
     for layer in base.layers:
         for name, target in _links_and_files(layer):
             libc = _LIBC.fullmatch(name)
-            if libc:
+            if libc and not found.libc:  # what lies higher is for compatibility (gcompat, musl)
                 found.libc = "musl" if libc[1] == "musl" else "glibc"
             python = _PYTHON.fullmatch(name)
             version = _VERSION.search(posixpath.basename(target)) if python else None
@@ -124,20 +119,26 @@ def _read(base: Base) -> _Found:
 
 def _links_and_files(layer: ExistingLayer) -> Iterator[tuple[str, str]]:
     """The names in a layer, with the targets of those that are links."""
+    import gzip
     import tarfile
+    import zlib
+
+    from zstandard import ZstdDecompressor, ZstdError
 
     stream = cast(IO[bytes], io.BufferedReader(_Chunks(layer.open())))
     compression = layer_compression(layer.descriptor.media_type)
+    # Layers that can be read in part (eStargz, zstd:chunked) have a gzip member or a zstd frame
+    # for each file, of which tarfile's own "r|gz" reads the first only.
     if compression == "zstd":
-        import zstandard
-
-        stream = cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(stream))
-    mode: Any = "r|gz" if compression == "gzip" else "r|"
+        reader = ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+        stream = cast(IO[bytes], reader)
+    elif compression == "gzip":
+        stream = cast(IO[bytes], gzip.GzipFile(fileobj=stream))
     try:
-        with tarfile.open(fileobj=stream, mode=mode) as tar:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 yield member.name.removeprefix("./"), member.linkname
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ZstdError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise BaseError(f"a layer of the base cannot be read: {layer.name}: {error}") from None
 
 

@@ -23,6 +23,7 @@ from sematic.oci.manifest import (
     to_json,
 )
 from sematic.oci.plan import MOST_LAYERS
+from sematic.oci.reference import RegistryReference
 from sematic.oci.tar import source_date_epoch, timestamp
 
 AnyLayer = Union[Layer, ExistingLayer]
@@ -145,16 +146,15 @@ class Image:
             return {}
         base = {}
         if self.base is not None:
-            base = {
-                "org.opencontainers.image.base.name": self.base.name,
-                "org.opencontainers.image.base.digest": self.base.digest,
-            }
+            base["org.opencontainers.image.base.digest"] = self.base.digest
+            if isinstance(self.base.source.reference, RegistryReference):  # no path of this machine
+                base["org.opencontainers.image.base.name"] = self.base.name
         return {**base, **self.annotations}
 
     def _config_document(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(json.dumps(self.base.config)) if self.base else {}
         created = timestamp(source_date_epoch())
-        history = list(document.get("history") or ())
+        history = self._base_history()
         diff_ids = [_settled(layer)[1] for layer in self.all_layers()]
         history += [
             {"created": created, "created_by": f"sematic-oci: {layer.name}"}
@@ -168,6 +168,15 @@ class Image:
         for stale in ("container", "container_config", "id", "parent", "throwaway"):
             document.pop(stale, None)  # of the build that made the base, in Docker's configs
         return document
+
+    def _base_history(self) -> list[dict[str, Any]]:
+        """The base's history; made up where it does not speak of every layer, as tools want."""
+        if self.base is None:
+            return []
+        history = list(self.base.config.get("history") or ())
+        if sum(not entry.get("empty_layer") for entry in history) == len(self.base.layers):
+            return history
+        return [{"created_by": layer.name} for layer in self.base.layers]
 
     def _run_config(self, base: Mapping[str, Any]) -> dict[str, Any]:
         run = dict(base)

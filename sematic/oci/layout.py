@@ -52,6 +52,7 @@ class Layout:
     def __init__(self, reference: LayoutReference) -> None:
         self.reference = reference
         self._folder = Path(reference.path)
+        self._is_swept = False
 
     # --- as a source
 
@@ -195,10 +196,18 @@ class Layout:
         return list(self._index()["manifests"])
 
     def _begin(self) -> None:
-        """Make the folder a layout, if it is none yet."""
+        """Make the folder a layout, if it is none yet, and tidy it up."""
+        if not self._is_layout():
+            self._make()
+        if not self._is_swept:
+            self._is_swept = True
+            self._sweep()
+
+    def _is_layout(self) -> bool:
+        return all((self._folder / name).is_file() for name in ("oci-layout", "index.json"))
+
+    def _make(self) -> None:
         mark = self._folder / "oci-layout"
-        if mark.is_file() and (self._folder / "index.json").is_file():
-            return
         with _explained(f"write {self.reference.name}"):
             if self._folder.is_dir() and not mark.exists():
                 self._check_empty()
@@ -208,7 +217,6 @@ class Layout:
                 empty = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
                 self._write(self._folder / "index.json", to_json(empty))
             self._write(mark, _VERSION)
-        self._sweep()
 
     def _check_empty(self) -> None:
         """A folder may become a layout if it is empty, or becoming one by another's hand."""

@@ -93,11 +93,12 @@ def plan_layers(groups: Iterable[FileGroup], budget: int = BUDGET) -> tuple[Laye
     for group in groups:
         by_kind[group.kind].append(group)
     free = budget - 2  # one layer each for runtime and unowned
+    sources = max(1, free * 9 // 20)
     plans = [
         _together("runtime", by_kind["runtime"]),
-        *_distributions(by_kind["distribution"], free - free * 9 // 20),
+        *_distributions(by_kind["distribution"], free - sources),
         _together("files of no distribution", by_kind["unowned"]),
-        *_sources(by_kind["source"], free * 9 // 20),
+        *_sources(by_kind["source"], sources),
     ]
     return tuple(plan for plan in plans if plan is not None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,77 +115,96 @@ def build(
     settings = settings or read_settings(project)
     cache = cache or Cache()
     scanned = time.time_ns()
-    interpreter = find_interpreter(settings.python or None, project, cache)
-    base = _base(settings, cache, listener)
-    python = _base_python(base, interpreter, settings, cache, listener)
-    platform = _platform(base, settings)
-    environment = Environment((), (), (), ())
-    if settings.environment:
-        environment = find_environment(interpreter, project=project, memo=cache)
-    groups, left_out = _source(project, settings, environment, cache)
-    paths = [f"/{SOURCE}", *_source_roots(project, settings)]
-    image_python = python.for_image if python else ImagePython(interpreter.version)
-    groups = [runtime_group(image_python, paths), *environment.groups, *groups]
+    with ThreadPoolExecutor(1, "base") as aside:  # the registry answers while files are found
+        asked = aside.submit(_base, settings, cache, listener)
+        found = _find(project, settings, cache)
+        base, python = asked.result()
+    image_python = _image_python(base, python, found.interpreter, settings)
+    platform = base.platform if base else _platform(settings) or Platform.of_host()
+    roots = [f"/{SOURCE}", *_source_roots(project, settings)]
     free = MOST_LAYERS - (len(base.layers) if base else 0)
+    groups = [runtime_group(image_python, roots), *found.groups]
     plans = plan_layers(groups, min(settings.layers, free))
     compression = settings.chosen_compression()
     layers = [_layer(plan, compression, settings, platform, cache, scanned) for plan in plans]
     _check(plans, layers, platform, image_python, python.libc if python else "")
     image = _image(base, platform, settings, image_python).append(*layers)
-    notes = [*environment.notes, *_notes(settings, left_out)]
-    left_out = (*left_out, *environment.left_out)
-    return Build(image, plans, interpreter, left_out, tuple(notes))
+    notes = [*found.notes, *_notes(settings, found.left_out)]
+    return Build(image, plans, found.interpreter, found.left_out, tuple(notes))
 
 
-def _base(settings: Settings, cache: Cache, listener: Listener) -> Base | None:
-    if settings.base in ("", "none"):
-        return None
-    reference = parse_reference(settings.base)
-    source = open_source(reference, memo=cache, listener=listener)
-    platform = Platform.parse(settings.platform) if settings.platform else None
-    return find_base(source, cache, platform)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The files of a project and of its environment."""
+
+    interpreter: Interpreter
+    groups: tuple[FileGroup, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
 
 
-def _base_python(
-    base: Base | None,
-    interpreter: Interpreter,
-    settings: Settings,
-    cache: Cache,
-    listener: Listener,
-) -> BasePython | None:
-    """The base's interpreter, which must be of the environment's minor version."""
-    if base is None:
-        return None
-    python = find_base_python(base, cache, listener)
-    if settings.environment and python.version != interpreter.version:
-        raise BaseError(
-            f"base image {base.name} has Python {python.version}, and the environment of "
-            f"{interpreter.executable} is for Python {interpreter.version}.\n"
-            "Name an environment of the base's version with --python, or another base with --base."
-        )
-    return python
-
-
-def _platform(base: Base | None, settings: Settings) -> Platform:
-    if base is not None:
-        return base.platform
-    return Platform.parse(settings.platform) if settings.platform else Platform.of_host()
-
-
-def _source(
-    project: Path, settings: Settings, environment: Environment, cache: Cache
-) -> tuple[list[FileGroup], tuple[LeftOut, ...]]:
-    """The project, and the source trees of editable installs that lie outside it."""
+def _find(project: Path, settings: Settings, cache: Cache) -> _Found:
+    """The environment, the project, and source trees of editable installs outside it."""
+    interpreter = find_interpreter(settings.python or None, project, cache)
+    environment = Environment((), (), (), ())
+    if settings.environment:
+        environment = find_environment(interpreter, project=project, memo=cache)
     tree = find_tree(
         project, SOURCE, include=settings.include, exclude=settings.exclude, memo=cache
     )
-    groups = source_groups(tree.entries, SOURCE)
-    left_out = list(tree.left_out)
+    groups = [*environment.groups, *source_groups(tree.entries, SOURCE)]
+    left_out = [*tree.left_out]
+    there = {entry.path for entry in tree.entries}
+    notes = [
+        f"{folder} is needed by an editable install, but rules leave it out of the image"
+        for folder in environment.inside
+        if folder not in ("", ".") and f"{SOURCE}/{folder}" not in there
+    ]
     for root in environment.roots:
         tree = find_tree(root.folder, root.prefix, memo=cache)
         groups += source_groups(tree.entries, root.prefix, root.name)
         left_out += [LeftOut(f"{root.name}: {o.path}", o.rule, o.weight) for o in tree.left_out]
-    return groups, tuple(left_out)
+    return _Found(
+        interpreter,
+        tuple(groups),
+        (*left_out, *environment.left_out),
+        (*environment.notes, *notes),
+    )
+
+
+def _base(
+    settings: Settings, cache: Cache, listener: Listener
+) -> tuple[Base | None, BasePython | None]:
+    if settings.base in ("", "none"):
+        return None, None
+    reference = parse_reference(settings.base)
+    base = find_base(
+        open_source(reference, memo=cache, listener=listener), cache, _platform(settings)
+    )
+    return base, find_base_python(base, cache, listener)
+
+
+def _platform(settings: Settings) -> Platform | None:
+    return Platform.parse(settings.platform) if settings.platform else None
+
+
+def _image_python(
+    base: Base | None, python: BasePython | None, interpreter: Interpreter, settings: Settings
+) -> ImagePython:
+    """The image's interpreter: the base's, which must be such that the environment runs on it."""
+    if base is None or python is None:
+        return ImagePython(interpreter.version, abiflags=interpreter.abiflags)
+    if not settings.environment:
+        return ImagePython(python.version, python.path)
+    own = f"{interpreter.implementation} {interpreter.version}{interpreter.abiflags}"
+    if own != f"cpython {python.version}":
+        raise BaseError(
+            f"base image {base.name} has Python {python.version}, and the environment of "
+            f"{interpreter.executable} is for Python {interpreter.version}"
+            f"{interpreter.abiflags} ({interpreter.implementation}).\n"
+            "Name an environment of the base's version with --python, or another base with --base."
+        )
+    return ImagePython(python.version, python.path)
 
 
 def _source_roots(project: Path, settings: Settings) -> Iterable[str]:

@@ -50,14 +50,20 @@ class ImagePython:
 
     :param version: major and minor, as ``3.11``.
     :param path: where the interpreter lies in the base.
+    :param abiflags: ``t`` for a free-threaded build, else empty.
     """
 
     version: str
     path: str = "/usr/bin/python3"
+    abiflags: str = ""
+
+    @property
+    def library(self) -> str:
+        return f"{VENV}/lib/python{self.version}{self.abiflags}"
 
     @property
     def site_packages(self) -> str:
-        return f"{VENV}/lib/python{self.version}/site-packages"
+        return f"{self.library}/site-packages"
 
 
 def runtime_group(python: ImagePython, source_paths: Sequence[str]) -> FileGroup:
@@ -70,11 +76,9 @@ def runtime_group(python: ImagePython, source_paths: Sequence[str]) -> FileGroup
         "include-system-site-packages = true\n"
         f"version = {python.version}\n"
     )
-    library = f"{VENV}/lib/python{python.version}"
-    folders = ("sematic", "sematic/bin", SOURCE, VENV, f"{VENV}/bin", f"{VENV}/lib", library)
+    folders = ("sematic/bin", SOURCE, f"{VENV}/bin", python.site_packages)
     entries = [FileEntry.folder(path) for path in folders]
     entries += [
-        FileEntry.folder(python.site_packages),
         FileEntry.folder(HOME, 0o1777),
         FileEntry.from_bytes(f"{VENV}/pyvenv.cfg", configuration.encode()),
         FileEntry.link(f"{VENV}/bin/python3", python.path),

@@ -70,7 +70,7 @@ def test_the_readme_and_ci_run_the_same_command() -> None:
 def test_the_readmes_first_command_works_in_a_new_environment(folder: Path) -> None:
     (command,) = re.findall(r"^\$ (python3 .*quickstart)$", (ROOT / "README.md").read_text(), re.M)
     checkout = folder / "checkout"
-    left_out = shutil.ignore_patterns(".git", ".venv", ".nox", "*cache*", ".hypothesis")
+    left_out = shutil.ignore_patterns(".git", ".venv", ".nox", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, checkout, ignore=left_out)
     run = subprocess.run(
         ["bash", "-c", command.replace("python3", sys.executable, 1)],
