@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from sematic.oci.manifest import Platform as Platform
     from sematic.oci.memo import Forgetful as Forgetful
     from sematic.oci.memo import Memo as Memo
+    from sematic.oci.places import Places as Places
     from sematic.oci.places import open_destination as open_destination
     from sematic.oci.places import open_source as open_source
     from sematic.oci.project import Build as Build
@@ -75,7 +76,7 @@ _WHERE = {
     "manifest": ("Descriptor", "Document", "Manifest", "Platform"),
     "memo": ("Forgetful", "Memo"),
     "project": ("Build", "build", "push"),
-    "places": ("open_destination", "open_source"),
+    "places": ("Places", "open_destination", "open_source"),
     "reference": ("parse_reference",),
     "settings": ("Settings", "read_settings"),
     "tree.walk": ("find_tree",),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sematic.oci.blob import Blob, Destination, Fate
 from sematic.oci.compression import Compression
@@ -111,10 +111,12 @@ def _bring(
     workers: int,
 ) -> tuple[Manifest, list[LayerReport], int]:
     """Blobs, manifest, tags; once more from the start if what was remembered was wrong."""
+    reports: list[LayerReport] = []
+    sent = 0
     for last in (False, True):
-        reports = _Work(destination, listener, known, workers).layers(image)
+        reports = _both(reports, _Work(destination, listener, known, workers).layers(image))
         config, manifest = image.config_blob(), image.manifest()
-        sent = destination.put(config, _unheard).sent
+        sent += destination.put(config, _unheard).sent
         try:
             destination.finish(manifest.document(), tags, [config.descriptor, *manifest.layers])
             break
@@ -123,6 +125,16 @@ def _bring(
                 raise
             destination.doubt()
     return manifest, reports, sent
+
+
+def _both(before: Sequence[LayerReport], after: Sequence[LayerReport]) -> list[LayerReport]:
+    """What became of layers that were put twice: the second time, most are there."""
+    if not before:
+        return list(after)
+    return [
+        replace(new, fate=old.fate if new.fate == "reused" else new.fate, sent=old.sent + new.sent)
+        for old, new in zip(before, after, strict=True)
+    ]
 
 
 class _Work:

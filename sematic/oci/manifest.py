@@ -172,19 +172,31 @@ class Descriptor:
     @classmethod
     def from_dict(cls, document: Any) -> Descriptor:
         """:raises ManifestError: a required property is missing or of the wrong kind."""
-        try:
-            media_type, digest, size = document["mediaType"], document["digest"], document["size"]
-        except (KeyError, TypeError) as error:
-            raise ManifestError(f"a descriptor lacks {error}: {document!r}") from None
-        if not is_digest(str(digest)) or not isinstance(size, int) or size < 0:
-            raise ManifestError(f"not a descriptor (digest or size): {document!r}")
+        if not isinstance(document, dict):
+            raise ManifestError(f"not a descriptor: {document!r}")
+        for key in ("mediaType", "digest", "size"):
+            if key not in document:
+                raise ManifestError(f"a descriptor lacks {key!r}: {document!r}")
+        media_type, digest, size = document["mediaType"], document["digest"], document["size"]
         platform = document.get("platform")
+        urls = document.get("urls") or []
+        if not (
+            isinstance(media_type, str)
+            and isinstance(digest, str)
+            and is_digest(digest)
+            and type(size) is int
+            and size >= 0
+            and isinstance(urls, list)
+            and all(isinstance(url, str) for url in urls)
+            and (platform is None or isinstance(platform, dict))
+        ):
+            raise ManifestError(f"not a descriptor: {document!r}")
         return cls(
-            str(media_type),
+            media_type,
             digest,
             size,
-            dict(document.get("annotations") or {}),
-            tuple(document.get("urls") or ()),
+            _annotations(document),
+            tuple(urls),
             Platform.from_dict(platform) if platform else None,
             str(document.get("artifactType") or ""),
         )
@@ -228,7 +240,7 @@ class Document:
         """:raises ManifestError: not a JSON object, or its own mediaType contradicts."""
         try:
             document = json.loads(self.data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ManifestError(f"not JSON, though of type {self.media_type}: {error}") from None
         if not isinstance(document, dict):
             raise ManifestError(f"a {self.media_type} that is not a JSON object")
@@ -260,7 +272,7 @@ class Manifest:
             document.media_type,
             Descriptor.from_dict(parsed.get("config")),
             tuple(Descriptor.from_dict(layer) for layer in layers),
-            dict(parsed.get("annotations") or {}),
+            _annotations(parsed),
         )
 
     @property
@@ -291,12 +303,21 @@ def index_entries(document: Document) -> tuple[Descriptor, ...]:
 
 
 def select_platform(entries: Sequence[Descriptor], wanted: Platform) -> Descriptor:
-    """The first manifest of an index that serves the platform.
+    """The manifest of an index that serves the platform: one of just its variant, else the first.
 
     :raises ManifestError: none does; the message lists those there are.
     """
-    for entry in entries:
-        if entry.platform is not None and wanted.accepts(entry.platform):
-            return entry
+    serving = [entry for entry in entries if entry.platform and wanted.accepts(entry.platform)]
+    exact = [entry for entry in serving if entry.platform == wanted]
+    if serving:
+        return (exact or serving)[0]
     there = [str(e.platform) for e in entries if e.platform and e.platform.os != "unknown"]
     raise ManifestError(f"it has no {wanted}, only {', '.join(there) or 'nothing'}")
+
+
+def _annotations(document: Mapping[str, Any]) -> dict[str, str]:
+    """:raises ManifestError: they are not strings by string."""
+    found = document.get("annotations") or {}
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise ManifestError(f"annotations that are none: {found!r}")
+    return found

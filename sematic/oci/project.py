@@ -6,11 +6,12 @@ import hashlib
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sematic.oci.base import Base, find_base
 from sematic.oci.base_python import PYTHON_LABEL, BasePython, find_base_python
+from sematic.oci.blob import Source
 from sematic.oci.cache import Cache
 from sematic.oci.check import check_files
 from sematic.oci.compression import Compression
@@ -23,9 +24,10 @@ from sematic.oci.files import FileGroup, LeftOut
 from sematic.oci.image import Image
 from sematic.oci.layer import Layer, Made
 from sematic.oci.manifest import Platform
-from sematic.oci.places import open_destination, open_source
+from sematic.oci.places import Places
 from sematic.oci.plan import MOST_LAYERS, LayerPlan, plan_layers, source_groups
-from sematic.oci.reference import parse_reference
+from sematic.oci.previous import Known
+from sematic.oci.reference import ArchiveReference, parse_reference
 from sematic.oci.runtime import SOURCE, WORKER, ImagePython, runtime_environment, runtime_group
 from sematic.oci.settings import Settings, read_settings
 from sematic.oci.tar import source_date_epoch
@@ -63,6 +65,7 @@ def push(
     settings: Settings | None = None,
     *,
     cache: Cache | None = None,
+    places: Places | None = None,
     listener: Listener = ignore,
 ) -> Delivery:
     """Find a project's files, make them an image, deliver it.
@@ -71,33 +74,42 @@ def push(
     'oci-layout:/home/me/.local/share/sematic/images/quickstart@sha256:...'
 
     :param settings: the project's own (:func:`read_settings`) where they are not given.
+    :param places: those of an earlier push, to go on with its connections.
     :raises OCIError: see :mod:`sematic.oci.errors`; nothing can then be seen of the image.
     """
     project = Path(project)
     settings = settings or read_settings(project)
     cache = cache or Cache()
+    places = places or Places(settings.destination(), memo=cache, listener=listener)
     for _ in range(_TRIES - 1):
         try:
-            return _push(project, settings, cache, listener)
+            return _push(project, settings, cache, places, listener)
         except (FileChanged, LayerChanged) as error:
             listener(Noticed(f"{error}; looking again"))
-    return _push(project, settings, cache, listener)
+    return _push(project, settings, cache, places, listener)
 
 
-def _push(project: Path, settings: Settings, cache: Cache, listener: Listener) -> Delivery:
-    built = build(project, settings, cache=cache, listener=listener)
+def _push(
+    project: Path, settings: Settings, cache: Cache, places: Places, listener: Listener
+) -> Delivery:
+    built = build(project, settings, cache=cache, places=places, listener=listener)
     for note in built.notes:
         listener(Noticed(note))
-    destination = open_destination(
-        settings.destination(), memo=cache, listener=listener, image_name=settings.name
-    )
     return deliver(
         built.image,
-        destination,
+        places.destination(settings.destination(), settings.name),
         settings.all_tags(),
         listener=listener,
-        known=cache.layers_of_size,
+        known=Known(cache, _previous(settings, places)),
     )
+
+
+def _previous(settings: Settings, places: Places) -> Source | None:
+    """The image that the first of the tags stands for until now."""
+    reference = settings.destination()
+    if isinstance(reference, ArchiveReference):
+        return None
+    return places.source(replace(reference, tag=settings.all_tags()[0]))
 
 
 def build(
@@ -105,6 +117,7 @@ def build(
     settings: Settings | None = None,
     *,
     cache: Cache | None = None,
+    places: Places | None = None,
     listener: Listener = ignore,
 ) -> Build:
     """Plan the image of a project. Nothing is read that is remembered, and nothing is written.
@@ -114,9 +127,10 @@ def build(
     project = Path(project)
     settings = settings or read_settings(project)
     cache = cache or Cache()
+    places = places or Places(settings.destination(), memo=cache, listener=listener)
     scanned = time.time_ns()
     with ThreadPoolExecutor(1, "base") as aside:  # the registry answers while files are found
-        asked = aside.submit(_base, settings, cache, listener)
+        asked = aside.submit(_base, settings, cache, places, listener)
         found = _find(project, settings, cache)
         base, python = asked.result()
     image_python = _image_python(base, python, found.interpreter, settings)
@@ -173,14 +187,12 @@ def _find(project: Path, settings: Settings, cache: Cache) -> _Found:
 
 
 def _base(
-    settings: Settings, cache: Cache, listener: Listener
+    settings: Settings, cache: Cache, places: Places, listener: Listener
 ) -> tuple[Base | None, BasePython | None]:
     if settings.base in ("", "none"):
         return None, None
-    reference = parse_reference(settings.base)
-    base = find_base(
-        open_source(reference, memo=cache, listener=listener), cache, _platform(settings)
-    )
+    source = places.source(parse_reference(settings.base))
+    base = find_base(source, cache, _platform(settings))
     return base, find_base_python(base, cache, listener)
 
 

@@ -244,3 +244,19 @@ def test_the_same_base_in_the_same_registry_is_mounted(
     )
     assert summary["mounted"] == 1
     assert summary["layers"][0]["fate"] == "mounted"
+
+
+def test_a_machine_that_remembers_nothing_sends_nothing_twice(
+    project: Path, environment: Path, docker_registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (
+        *("push", project, "--python", environment, "--json"),
+        *("--to", f"{docker_registry.host}/one/forgetful"),
+    )
+    first = json.loads(sematic_oci(*arguments))
+    monkeypatch.setenv("SEMATIC_CACHE_DIR", str(project.parent / "another-cache"))
+    (project / "app" / "report.py").write_text("print('edited elsewhere')\n")
+    second = json.loads(sematic_oci(*arguments))
+    assert first["sent"] > 10_000_000
+    assert second["new"] == 1
+    assert second["sent"] < 20_000

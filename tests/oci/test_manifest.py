@@ -125,9 +125,9 @@ def test_a_descriptor_survives_being_written() -> None:
 @pytest.mark.parametrize(
     ("document", "why"),
     [
-        (None, "a descriptor lacks"),
-        ([], "a descriptor lacks"),
-        ("text", "a descriptor lacks"),
+        (None, "not a descriptor"),
+        ([], "not a descriptor"),
+        ("text", "not a descriptor"),
         ({"digest": DIGEST, "size": 2}, "lacks 'mediaType'"),
         ({"mediaType": "x", "size": 2}, "lacks 'digest'"),
         ({"mediaType": "x", "digest": DIGEST}, "lacks 'size'"),
@@ -138,8 +138,8 @@ def test_a_descriptor_survives_being_written() -> None:
         ({**CONFIG, "size": 2.0}, "not a descriptor"),
         ({**CONFIG, "size": True}, "not a descriptor"),
         ({**CONFIG, "mediaType": None}, "not a descriptor"),
-        ({**CONFIG, "annotations": ["a"]}, "not a descriptor"),
-        ({**CONFIG, "annotations": {"a": 1}}, "not a descriptor"),
+        ({**CONFIG, "annotations": ["a"]}, "annotations that are none"),
+        ({**CONFIG, "annotations": {"a": 1}}, "annotations that are none"),
         ({**CONFIG, "urls": 5}, "not a descriptor"),
         ({**CONFIG, "urls": "https://example.com"}, "not a descriptor"),
         ({**CONFIG, "platform": "linux/amd64"}, "not a descriptor"),
@@ -308,7 +308,7 @@ def test_a_manifest_survives_being_written(media_type: str, format: Format) -> N
         ),
         ({"config": CONFIG}, OCI_MANIFEST, "without a list of layers"),
         ({"config": CONFIG, "layers": {}}, OCI_MANIFEST, "without a list of layers"),
-        ({"layers": []}, OCI_MANIFEST, "a descriptor lacks"),
+        ({"layers": []}, OCI_MANIFEST, "not a descriptor"),
         ({"config": CONFIG, "layers": [{}]}, OCI_MANIFEST, "a descriptor lacks"),
         ([], OCI_MANIFEST, "not a JSON object"),
         (

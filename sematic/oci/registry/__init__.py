@@ -24,6 +24,6 @@ Importing this costs little: urllib3 and ssl come with the first request.
 """
 
 from sematic.oci.registry.backoff import Patience
-from sematic.oci.registry.repository import Repository, open_repository
+from sematic.oci.registry.repository import Registries, Repository, open_repository
 
-__all__ = ["Patience", "Repository", "open_repository"]
+__all__ = ["Patience", "Registries", "Repository", "open_repository"]

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from sematic.oci.errors import Denied, RegistryError
 from sematic.oci.registry.credentials import Credential, Credentials
 from sematic.oci.registry.failures import missing_credentials
+from sematic.oci.registry.routes import resolve
 
 if TYPE_CHECKING:
     from sematic.oci.registry.transport import Answer, Transport
@@ -183,7 +184,7 @@ class Authorizer:
         # What the registry itself asked for leads: some servers read only the first scope.
         wanted = [*known.challenged.get(frozenset(scopes), ()), *scopes]
         fetched_at = self._transport.patience.clock()
-        realm = parameters["realm"]
+        realm = resolve(self._transport.base(host), parameters["realm"])
         answer = None
         if credential and credential.identity_token:
             answer = self._post(realm, parameters, wanted, credential.identity_token)

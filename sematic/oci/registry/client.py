@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
-from sematic.oci.errors import DigestError, RegistryError
+from sematic.oci.errors import BlobsMissing, DigestError, RegistryError
 from sematic.oci.manifest import INDEXES, MANIFESTS, Descriptor, Document, is_digest
 from sematic.oci.reference import DOCKER_HUB
 from sematic.oci.registry.auth import Authorizer, repository_scope
 from sematic.oci.registry.body import Body
 from sematic.oci.registry.failures import NoAnswer, refusal
-from sematic.oci.registry.routes import origin
+from sematic.oci.registry.routes import origin, resolve
 from sematic.oci.registry.transport import ASK, CANCEL, READ, SEND, Answer, Manner, Transport
 
 if TYPE_CHECKING:
@@ -93,7 +93,12 @@ class RegistryClient:
             {"Content-Type": document.media_type},
             body=document.data,
         )
-        self._expect(answer, (200, 201, 202, 204), what)
+        try:
+            self._expect(answer, (200, 201, 202, 204), what)
+        except RegistryError as error:
+            if "BLOB_UNKNOWN" in error.codes:
+                raise BlobsMissing(str(error), status=error.status, codes=error.codes) from None
+            raise
         self._verify(document.data, answer.headers.get("docker-content-digest", ""), what)
         return answer
 
@@ -231,11 +236,11 @@ class RegistryClient:
 
         sent = self._authorizer.header(self.host, wanted) if is_own else ""
         answer = request(sent)
-        if answer.status == 401 and is_own and origin(answer.url) == origin(base):
+        if is_own and _is_challenge(answer, base):
             sent = self._authorizer.challenged(self.host, answer, wanted, sent)
             if not isinstance(body, Body):
                 answer = request(sent)
-                if answer.status == 401:
+                if _is_challenge(answer, base):
                     self._authorizer.refused(self.host, wanted)
         return answer
 
@@ -257,10 +262,15 @@ class RegistryClient:
             )
 
 
+def _is_challenge(answer: Answer, base: str) -> bool:
+    """Whether the registry itself wants credentials, and not a host that it redirected to."""
+    return answer.status == 401 and origin(answer.url) == origin(base)
+
+
 def _location(answer: Answer) -> str:
     """The Location of an answer, which may be relative; "" if there is none."""
     location = answer.headers.get("location", "")
-    return urljoin(answer.url, location) if location else ""
+    return resolve(answer.url, location) if location else ""
 
 
 def _same_scheme(url: str, base: str) -> str:
@@ -268,12 +278,8 @@ def _same_scheme(url: str, base: str) -> str:
 
     Behind a proxy that ends TLS, registries often take themselves to be plain.
     """
-    host = urlsplit(base).netloc
-    return (
-        url.replace("http://", "https://", 1)
-        if url.startswith(f"http://{host}/") and base.startswith("https:")
-        else url
-    )
+    own, plain = f"{base}/", f"http://{urlsplit(base).netloc}/"
+    return own + url[len(plain) :] if url.startswith(plain) else url
 
 
 def _with_digest(location: str, digest: str) -> str:
@@ -285,4 +291,4 @@ def _next_page(answer: Answer) -> str:
     link, _, relation = answer.headers.get("link", "").partition(";")
     if "next" not in relation:
         return ""
-    return urljoin(answer.url, link.strip().removeprefix("<").removesuffix(">"))
+    return resolve(answer.url, link.strip().removeprefix("<").removesuffix(">"))

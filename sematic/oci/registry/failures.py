@@ -130,8 +130,8 @@ def refusal(answer: Answer, what: str, host: str, repository: str, source: str) 
 
 
 def _kind(status: int, codes: tuple[str, ...]) -> type[RegistryError]:
-    if status < 500 and not {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"}.isdisjoint(codes):
-        return NotFound if status == 404 and "MANIFEST_BLOB_UNKNOWN" not in codes else BlobsMissing
+    if "MANIFEST_BLOB_UNKNOWN" in codes:
+        return BlobsMissing
     if status in (401, 403):
         return Denied
     return NotFound if status == 404 else RegistryError

@@ -122,28 +122,55 @@ class Repository:
         )
 
 
+class Registries:
+    """The connections, credentials and tokens that repositories share. Nothing is asked at first.
+
+    :param target: the host that is pushed to: SEMATIC_REGISTRY_USERNAME is for it.
+    :param memo: see :class:`Repository`.
+    :param listener: told when a registry makes it wait.
+    :param insecure: hosts that may be spoken to in plain http, besides loopback and
+        SEMATIC_INSECURE_REGISTRIES.
+    """
+
+    def __init__(
+        self,
+        target: str = "",
+        *,
+        memo: Memo | None = None,
+        listener: Listener = ignore,
+        insecure: Iterable[str] = (),
+        patience: Patience | None = None,
+    ) -> None:
+        self._memo = memo
+        self._transport = Transport(Routes(insecure), patience=patience, listener=listener)
+        self._authorizer = Authorizer(self._transport, Credentials(target))
+
+    def repository(self, reference: RegistryReference, *, push: bool = False) -> Repository:
+        """The repository that a reference names.
+
+        :param push: ask for the right to push from the start.
+        """
+        client = RegistryClient(
+            reference.host, reference.repository, self._transport, self._authorizer, push=push
+        )
+        return Repository(reference, client, self._memo)
+
+
 def open_repository(
     reference: RegistryReference,
     *,
     memo: Memo | None = None,
     listener: Listener = ignore,
     push: bool = False,
-    target: str = "",
     insecure: Iterable[str] = (),
     patience: Patience | None = None,
 ) -> Repository:
-    """The repository that a reference names. Nothing is asked before it is used.
-
-    :param memo: see :class:`Repository`.
-    :param listener: told when the registry makes it wait.
-    :param push: it is the one that is pushed to: ask for that right from the start, and use
-        SEMATIC_REGISTRY_USERNAME there.
-    :param target: the host that is pushed to, where this repository is only read.
-    :param insecure: hosts that may be spoken to in plain http, besides loopback and
-        SEMATIC_INSECURE_REGISTRIES.
-    """
-    transport = Transport(Routes(insecure), patience=patience, listener=listener)
-    credentials = Credentials(reference.host if push else target)
-    authorizer = Authorizer(transport, credentials)
-    client = RegistryClient(reference.host, reference.repository, transport, authorizer, push=push)
-    return Repository(reference, client, memo)
+    """The repository that a reference names, with connections of its own."""
+    registries = Registries(
+        reference.host if push else "",
+        memo=memo,
+        listener=listener,
+        insecure=insecure,
+        patience=patience,
+    )
+    return registries.repository(reference, push=push)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from sematic.oci.errors import SettingsError
+from sematic.oci.errors import RegistryError, SettingsError
 
 if TYPE_CHECKING:
     import ssl
@@ -35,6 +35,21 @@ def origin(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     return parts.scheme, parts.hostname or "", port
+
+
+def resolve(url: str, location: str) -> str:
+    """What a Location, Link or realm stands for in an answer to a URL.
+
+    :raises RegistryError: it is no address.
+    """
+    try:
+        target = urljoin(url, location)
+        origin(target)
+    except ValueError:
+        raise RegistryError(
+            f"{urlsplit(url).netloc} pointed to {location!r}, which is no address"
+        ) from None
+    return target
 
 
 class Routes:

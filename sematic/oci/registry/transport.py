@@ -9,7 +9,7 @@ import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import sematic
 from sematic.oci.errors import RegistryError
@@ -17,7 +17,7 @@ from sematic.oci.events import Listener, ignore
 from sematic.oci.registry.backoff import Backoff, Patience
 from sematic.oci.registry.body import Body, BodyFailure
 from sematic.oci.registry.failures import NoAnswer, is_passing, no_answer
-from sematic.oci.registry.routes import Routes, origin
+from sematic.oci.registry.routes import Routes, origin, resolve
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -180,7 +180,7 @@ class Transport:
             location = answer.headers.get("location")
             if answer.status not in _REDIRECTS or method not in ("GET", "HEAD") or not location:
                 return answer
-            target = urljoin(url, location)
+            target = resolve(url, location)
             if origin(target) != origin(url):
                 headers.pop("Authorization", None)
             url = target
@@ -243,7 +243,7 @@ class Transport:
         tls = self.routes.tls() if scheme == "https" else None
         if not proxy:
             return PoolManager(maxsize=self._connections, ssl_context=tls)
-        user = urlsplit(proxy).netloc.rpartition("@")[0]
+        user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
         return ProxyManager(
             proxy,
             maxsize=self._connections,

@@ -1,33 +1,24 @@
-"""Patterns of ignore files, as git reads them (gitignore(5); git's wildmatch.c and dir.c).
+"""Patterns of ignore files, as git reads them (gitignore(5)), by way of pathspec.
 
 A pattern is matched against one path and says nothing of what lies inside a folder that it
 matches: whoever walks a tree does not go in. Paths and patterns are bytes, as in git, where
 ``?`` is one byte.
+
+pathspec departs from git in sets with POSIX classes, backslashes, slashes or backward ranges, in
+``\\/``, and, in a pattern with a slash inside, where ``**`` touches another character or ``[!a]``
+or a range may match a slash.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 _SPECIAL = re.compile(rb"[*?\[\\]")
-_SLASH = ord("/")
-_CLASSES = {
-    b"alnum": rb"[0-9A-Za-z]",
-    b"alpha": rb"[A-Za-z]",
-    b"blank": rb"[ \t]",
-    b"cntrl": rb"[\x00-\x1f\x7f]",
-    b"digit": rb"[0-9]",
-    b"graph": rb"[\x21-\x7e]",
-    b"lower": rb"[a-z]",
-    b"print": rb"[\x20-\x7e]",
-    b"punct": rb"[!-/:-@\[-`{-~]",
-    b"space": rb"[ \t\n\r\f\v]",
-    b"upper": rb"[A-Z]",
-    b"xdigit": rb"[0-9A-Fa-f]",
-}
+_WHITE_END = re.compile(rb"(?<!\\)[\s\x1c-\x1f\x85\xa0]\Z")
 
 
 @dataclass(frozen=True)
@@ -55,13 +46,7 @@ class Pattern:
     @cached_property
     def test(self) -> Callable[[bytes], object]:
         """Says whether a path matches, or a name where the pattern is by name."""
-        body = self.body
-        if self.is_literal:
-            return body.__eq__
-        if self.by_name and body.startswith(b"*") and not _SPECIAL.search(body, 1):
-            return lambda name: name.endswith(body[1:])
-        regex = compile_body(body)
-        return regex.fullmatch if regex else lambda path: False
+        return matcher(self.body, self.by_name)
 
     @cached_property
     def is_literal(self) -> bool:
@@ -131,101 +116,37 @@ def _trim(line: bytes) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def compile_body(body: bytes) -> re.Pattern[bytes] | None:
+def matcher(body: bytes, by_name: bool) -> Callable[[bytes], object]:
+    """Says whether a path matches, or a name where the pattern is by name.
+
+    pathspec is slow to load: the commonest forms do without.
+    """
+    if not _SPECIAL.search(body):
+        return body.__eq__
+    start, star, end = body.partition(b"*")
+    if by_name and star and not _SPECIAL.search(start + end):
+        least = len(start) + len(end)
+        return lambda name: len(name) >= least and name.startswith(start) and name.endswith(end)
+    if body.startswith(b"**/") and not _SPECIAL.search(body, 3):
+        return lambda path: (b"/" + path).endswith(body[2:])
+    regex = _compile(body)
+    if regex is None:
+        return lambda path: False
+    # pathspec has a group for the slash after a folder that matches as a whole. There is none
+    # in the regex of a pattern that matches all there is inside, such as `a/**`.
+    return regex.fullmatch if regex.groups else regex.search
+
+
+def _compile(body: bytes) -> re.Pattern[bytes] | None:
     """A pattern as a regular expression; None if it is malformed, then it matches nothing."""
-    parts: list[bytes] = []
-    special = _SPECIAL.search(body)
-    # git compares what comes before the first wildcard by itself and matches the rest from
-    # its start, so that `**` after a literal beginning counts as one at the beginning.
-    start = special.start() if special else len(body)
-    position = 0
-    while position < len(body):
-        sign = body[position : position + 1]
-        if sign == b"*":
-            part, position = _stars(body, position, start)
-        elif sign == b"[":
-            found = _bracket(body, position + 1)
-            if found is None:
-                return None
-            part, position = found
-        elif sign == b"?":
-            part, position = b"[^/]", position + 1
-        elif sign == b"\\":
-            if position + 1 == len(body):
-                return None
-            part, position = re.escape(body[position + 1 : position + 2]), position + 2
-        else:
-            part, position = re.escape(sign), position + 1
-        parts.append(part)
-    return re.compile(b"".join(parts), re.DOTALL)
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-
-def _stars(body: bytes, first: int, start: int) -> tuple[bytes, int]:
-    position = first
-    while body[position : position + 1] == b"*":
-        position += 1
-    rest = body[position:]
-    opens = first == start or body[first - 1 : first] == b"/"
-    closes = not rest or rest.startswith((b"/", b"\\/"))
-    if position - first == 1 or not (opens and closes):
-        return b"[^/]*", position
-    if rest.startswith(b"/"):
-        return b"(?:.*/)?", position + 1
-    return b".*", position
-
-
-def _bracket(body: bytes, position: int) -> tuple[bytes, int] | None:
-    """The set that begins after ``[``, and where the pattern goes on after ``]``."""
-    negated = body[position : position + 1] in (b"!", b"^")
-    if negated:
-        position += 1
-    members: set[int] = set()
-    previous = 0
-    first = True
-    while first or body[position : position + 1] != b"]":
-        first = False
-        step = _member(body, position, previous)
-        if step is None:
-            return None
-        found, previous, position = step
-        members |= found
-    allowed = (set(range(256)) - members if negated else members) - {_SLASH}
-    return _set(allowed), position + 1
-
-
-def _member(body: bytes, position: int, previous: int) -> tuple[set[int], int, int] | None:
-    """One part of a set: what it holds, what a range may begin with, where the next begins."""
-    if position >= len(body):
+    # pathspec strips what is white space in latin-1 from the end, even the last byte of an "à".
+    kept = _WHITE_END.sub(rb"[\g<0>]", body)
+    try:
+        text, _ = GitIgnoreSpecPattern.pattern_to_regex(b"/" + kept)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # `[[]` is a set like any other
+            return None if text is None else re.compile(text, re.DOTALL)
+    except (ValueError, re.error):
         return None
-    sign = body[position]
-    if sign == ord("\\"):
-        if position + 1 >= len(body):
-            return None
-        return {body[position + 1]}, body[position + 1], position + 2
-    after = body[position + 1 : position + 2]
-    if sign == ord("-") and previous and after not in (b"", b"]"):
-        end = position + (2 if after == b"\\" else 1)
-        if end >= len(body):
-            return None
-        return set(range(previous, body[end] + 1)), 0, end + 1
-    if sign == ord("[") and after == b":":
-        return _class(body, position)
-    return {sign}, sign, position + 1
-
-
-def _class(body: bytes, position: int) -> tuple[set[int], int, int] | None:
-    end = body.find(b"]", position + 2)
-    if end < 0:
-        return None
-    if end < position + 3 or body[end - 1 : end] != b":":
-        return {ord("[")}, ord("["), position + 1
-    wanted = _CLASSES.get(body[position + 2 : end - 1])
-    if wanted is None:
-        return None
-    return {sign for sign in range(256) if re.match(wanted, bytes([sign]))}, 0, end + 1
-
-
-def _set(members: set[int]) -> bytes:
-    if not members:
-        return b"(?!)"
-    return b"[" + b"".join(b"\\x%02x" % sign for sign in sorted(members)) + b"]"

@@ -10,89 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal, NamedTuple
 
-from sematic.oci.tree.gitignore import Pattern, compile_body, is_wild, last_match, parse, parse_line
+from sematic.oci.tree.gitignore import Pattern, is_wild, last_match, matcher, parse, parse_line
+from sematic.oci.tree.rules import ALWAYS, SECRETS, always_of, secret_of
 
-VERSION = 1
+VERSION = 2
 """Raised when the rules below change: decisions of older ones are then forgotten."""
-
-ALWAYS = b"""\
-.git
-.hg
-.svn
-.bzr
-_darcs
-.jj
-__pycache__/
-*.pyc
-*.pyo
-.mypy_cache/
-.pytest_cache/
-.ruff_cache/
-.hypothesis/
-.tox/
-.nox/
-.ipynb_checkpoints/
-.cache/
-.eggs/
-node_modules/
-.idea/
-.vscode/
-.DS_Store
-/build/
-/dist/
-*.egg-info/
-.coverage
-htmlcov/
-"""
-
-SECRETS = b"""\
-.env*
-.netrc
-_netrc
-.pypirc
-.npmrc
-.git-credentials
-id_rsa
-id_dsa
-id_ecdsa
-id_ed25519
-.ssh/
-.gnupg/
-.aws/
-.azure/
-.kube/
-kubeconfig
-*.kubeconfig
-**/.config/gcloud/
-application_default_credentials.json
-client_secret*.json
-service[-_]account*.json
-credentials.json
-**/.docker/config.json
-.dockercfg
-.dockerconfigjson
-.htpasswd
-.pgpass
-.my.cnf
-.vault-token
-.s3cfg
-.boto
-.databrickscfg
-**/.streamlit/secrets.toml
-*.kdbx
-*.keytab
-*.p12
-*.pfx
-*.jks
-*.ppk
-*.key
-"""
-
-ENVIRONMENT = "always: a virtual environment"
-PRIVATE_KEY = "secret: a private key in *.pem"
 
 Kind = Literal["f", "d", "l"]
 Weight = Literal["rule", "secret", "refused"]
@@ -208,7 +133,7 @@ class Rules:
             return self._secret(path, secret, loose)
         hit = None if forced else self._hit(scope, path, kind)
         named = _names(include) or bool(hit and hit.pattern.negated and not hit.pattern.is_wild)
-        always = None if named else last_match(_always(), path, loose)
+        always = None if named else always_of(path, loose)
         if always:
             reached = loose and self.reaches(path, by_name=True)
             return Verdict(False, reached=reached, rule=f"always: {always.text}")
@@ -286,37 +211,10 @@ def _scope_hit(scope: Scope, path: bytes, folder: bool) -> _Hit | None:
     return None
 
 
-def secret_of(path: bytes, folder: bool) -> Pattern | None:
-    """The rule by which a path looks like a credential, if any."""
-    return last_match(_secrets(), path, folder)
-
-
-def secret_on_way(path: bytes) -> Pattern | None:
-    """The rule by which a path, or a folder that it lies in, looks like a credential."""
-    names = path.strip(b"/").split(b"/")
-    for depth in range(1, len(names) + 1):
-        found = secret_of(b"/".join(names[:depth]), depth < len(names))
-        if found:
-            return found
-    return None
-
-
 def is_always_left_out(path: bytes) -> bool:
     """Whether a folder, or one that it lies in, is left out of every tree by its name."""
     names = path.split(b"/")
-    return any(
-        last_match(_always(), b"/".join(names[:depth]), True) for depth in range(1, len(names) + 1)
-    )
-
-
-@lru_cache(maxsize=1)
-def _always() -> tuple[Pattern, ...]:
-    return parse(ALWAYS)[::-1]
-
-
-@lru_cache(maxsize=1)
-def _secrets() -> tuple[Pattern, ...]:
-    return parse(SECRETS)[::-1]
+    return any(always_of(b"/".join(names[:depth]), True) for depth in range(1, len(names) + 1))
 
 
 def _parse_settings(texts: Sequence[str]) -> tuple[Pattern, ...]:
@@ -354,7 +252,4 @@ def _steps(wanted: Sequence[bytes], states: set[int], name: bytes, by_name: bool
 
 
 def _segment_matches(wanted: bytes, name: bytes, by_name: bool) -> bool:
-    if by_name and is_wild(wanted):
-        return False
-    regex = compile_body(wanted)
-    return regex is not None and regex.fullmatch(name) is not None
+    return not (by_name and is_wild(wanted)) and bool(matcher(wanted, True)(name))

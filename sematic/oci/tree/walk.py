@@ -14,17 +14,10 @@ from typing import Any, TypeAlias
 from sematic.oci.errors import FileError, ProjectError
 from sematic.oci.files import FileEntry, LeftOut, stamp_of
 from sematic.oci.memo import Memo
-from sematic.oci.tree.ignore import (
-    ENVIRONMENT,
-    PRIVATE_KEY,
-    Kind,
-    Rules,
-    Scope,
-    Verdict,
-    secret_on_way,
-)
+from sematic.oci.tree.ignore import Kind, Rules, Scope, Verdict
 from sematic.oci.tree.links import Link, Region, judge, special
 from sematic.oci.tree.repository import read, scope_above
+from sematic.oci.tree.rules import ENVIRONMENT, PRIVATE_KEY, secret_on_way
 
 _IN = Verdict(True)
 _Decisions: TypeAlias = "dict[str, Any]"

@@ -10,7 +10,7 @@ import pytest
 from sematic.oci.events import Event
 from sematic.oci.memo import Forgetful
 from sematic.oci.reference import RegistryReference
-from sematic.oci.registry import Patience, Repository, open_repository
+from sematic.oci.registry import Patience, Registries, Repository
 from tests.oci.registry.scripted import ScriptedRegistry, scripted_registry
 
 
@@ -80,14 +80,10 @@ def opened(scripted: ScriptedRegistry, time: Time, events: list[Event]) -> Opene
     def open_one(
         name: str = "team/app", *, push: bool = True, memo: Forgetful | None = None
     ) -> Repository:
-        return open_repository(
-            RegistryReference(scripted.host, name),
-            memo=memo,
-            listener=events.append,
-            push=push,
-            target=scripted.host,
-            patience=time.patience(),
+        registries = Registries(
+            scripted.host, memo=memo, listener=events.append, patience=time.patience()
         )
+        return registries.repository(RegistryReference(scripted.host, name), push=push)
 
     return open_one
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 class Request:
     method: str
     url: str
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes = b""
 
     @property
@@ -109,14 +110,14 @@ class ScriptedRegistry:
 
     # --- answering
 
-    def scripted(self, request: Request) -> Reply | None:
+    def scripted(self, request: Request) -> Reply | Action | None:
+        """What a test wants for a request, whose body has not been read yet."""
         with self._lock:
             rule = next((rule for rule in self._rules if rule.matches(request)), None)
-            if rule:
-                rule.times -= 1
-        if rule is None:
-            return None
-        return rule.action if isinstance(rule.action, Reply) else rule.action(request)
+            if rule is None:
+                return None
+            rule.times -= 1
+            return rule.action
 
     def answer(self, request: Request) -> Reply:
         if request.path == "/token":
@@ -246,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         request = Request(self.command, self.path, self.headers)
         scripted = self.registry.scripted(request)
-        if scripted and scripted.unread:
+        if isinstance(scripted, Reply) and scripted.unread:
             self.registry.requests.append(request)
             self.close_connection = True
             self._send(scripted)
@@ -257,6 +258,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         request.body = body
         self.registry.requests.append(request)
+        if scripted is not None and not isinstance(scripted, Reply):
+            scripted = scripted(request)
         self._send(scripted or self.registry.answer(request))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any

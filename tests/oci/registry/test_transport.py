@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import logging
 import socket
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email.utils import formatdate
+from threading import Event as Signal
 from time import time as wall_clock
 
 import pytest
@@ -16,10 +18,10 @@ from sematic.oci.events import Event, Waiting
 from sematic.oci.registry.body import Body
 from sematic.oci.registry.failures import NoAnswer
 from sematic.oci.registry.routes import Routes
-from sematic.oci.registry.transport import CANCEL, READ, SEND, Transport
+from sematic.oci.registry.transport import CANCEL, READ, SEND, Manner, Transport
 from tests.oci.registry.blobs import unheard
 from tests.oci.registry.conftest import Time
-from tests.oci.registry.scripted import DROP, Reply, ScriptedRegistry
+from tests.oci.registry.scripted import DROP, Reply, Request, ScriptedRegistry
 
 
 @pytest.fixture
@@ -42,17 +44,47 @@ def silent_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
+def test_a_host_that_speaks_no_tls_is_named(
+    transport: Transport, scripted: ScriptedRegistry, time: Time
+) -> None:
+    with pytest.raises(NoAnswer, match=r"does not speak TLS.*\n.*SEMATIC_INSECURE_REGISTRIES"):
+        transport.request("GET", f"https://{scripted.host}/v2/")
+    assert not time.slept
+
+
+def test_a_host_that_does_not_answer_is_named(
+    transport: Transport, scripted: ScriptedRegistry, url: str
+) -> None:
+    done = Signal()
+
+    def never(request: Request) -> Reply:
+        done.wait(10)
+        return DROP
+
+    scripted.script("GET", "/thing", never)
+    with pytest.raises(NoAnswer, match=f"{scripted.host} did not answer within"):
+        transport.request("GET", url, manner=Manner(read=0.02, replay=False))
+    done.set()
+
+
+@pytest.mark.parametrize("location", ["http://[x", "http://a:99999/", "http://a:b/"])
+def test_a_location_that_is_no_address_is_named(
+    location: str, transport: Transport, scripted: ScriptedRegistry, url: str
+) -> None:
+    scripted.script("GET", "/thing", Reply(307, {"Location": location}))
+    with pytest.raises(RegistryError, match=f"{scripted.host} pointed to"):
+        transport.request("GET", url)
+
+
 def test_one_connection_serves_many_requests(
     transport: Transport, scripted: ScriptedRegistry, url: str
 ) -> None:
-    ports = set()
     scripted.script("GET", "/thing", Reply(200, {}, b"x" * 100_000), times=5)
     for _ in range(5):
         transport.request("GET", url)
     (pool,) = transport._pools.values()
-    for key in pool.pools.keys():
-        ports.add(pool.pools[key].num_connections)
-    assert ports == {1}
+    (to_host,) = (pool.pools[key] for key in pool.pools.keys())  # noqa: SIM118
+    assert to_host.num_connections == 1
 
 
 @pytest.mark.parametrize("status", [408, 429, 499, 500, 502, 503, 504, 522])
@@ -292,11 +324,14 @@ def test_any_other_host_is_not_even_asked(transport: Transport) -> None:
 def test_a_named_host_is_spoken_to_in_plain_http_through_a_proxy(
     scripted: ScriptedRegistry, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@{scripted.host}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:s%40cret@{scripted.host}")
     transport = Transport(Routes(["registry.example.com"]), patience=time.patience())
     scripted.script("GET", "http://registry.example.com/v2/", Reply(200))
     assert transport.base("registry.example.com") == "http://registry.example.com"
-    assert scripted.requests[0].headers["Proxy-Authorization"] == "Basic bWU6c2VjcmV0"
+    assert (
+        scripted.requests[0].headers["Proxy-Authorization"]
+        == "Basic " + base64.b64encode(b"me:s@cret").decode()
+    )
 
 
 def test_https_goes_through_a_tunnel(
@@ -328,8 +363,9 @@ def test_importing_costs_nothing_that_a_run_may_not_need() -> None:
     import subprocess
 
     code = (
-        "import sys, sematic.oci.registry; "
-        "print(*{'urllib3', 'ssl', 'http.client', 'logging', 'subprocess', 'random'} & {*sys.modules})"
+        "import sys, sematic.oci.registry\n"
+        "heavy = {'urllib3', 'ssl', 'http.client', 'logging', 'random'}\n"
+        "print(*heavy & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sematic.oci.tree.gitignore import parse, parse_line
-from sematic.oci.tree.ignore import Rules, Scope, is_always_left_out, secret_on_way
+from sematic.oci.tree.gitignore import _compile, matcher, parse, parse_line
+from sematic.oci.tree.ignore import Rules, Scope, is_always_left_out
+from sematic.oci.tree.rules import secret_on_way
 
-NAMES = ("a", "b", "ab", "a.b", "a-b", "[a]", "é", "a b", "*", "!a", "#a", "B1")
+NAMES = (
+    *("a", "b", "ab", "a.b", "a-b", "[a]", "é", "à", "a b", "a ", "*", "!a", "#a", "B1", "[", "$"),
+)
 SIGNS = (
     *("a", "b", "B", "1", ".", "-", "*", "**", "?", "/", "/**/", "**/", "/**", "*/"),
-    *("[ab]", "[!a]", "[^b]", "[a-z]", "[[:alpha:]]", "[[:upper:]1]", "[]a]", "[a-]", "[\\]]"),
-    *("\\*", "\\!", "\\#", "\\ ", "\\a", " ", "!", "#", "é", "[", "]", "\\", "[[:no:]]", "a\\"),
+    *("[ab]", "[!a]", "[^b]", "[a-z]", "[]a]", "[a-]", "[[]", "[!]a]", "[*]", "]", "\\", "a\\"),
+    *("\\*", "\\!", "\\#", "\\ ", "\\a", "\\[", " ", "!", "#", "é", "à", "$", "(", "|"),
 )
-lines = st.lists(st.sampled_from(SIGNS), min_size=1, max_size=5).map("".join)
+UNCLOSED = ("", "", "", "[", "[a", "[]", "[!]", "[a-", "\\")
+
+
+def is_agreed(line: str) -> bool:
+    """Whether pathspec and git have the same meaning for it."""
+    apart = r"\\/|[^/]\*\*|\*\*[^/]|\[[!^]" if "/" in line else r"\\/"
+    return re.search(apart, line) is None
+
+
+signs = st.lists(st.sampled_from(SIGNS), min_size=1, max_size=5).map("".join)
+lines = st.builds(str.__add__, signs, st.sampled_from(UNCLOSED)).filter(is_agreed)
 patterns = st.builds(
     lambda negated, line, slash: ("!" if negated else "") + line + ("/" if slash else ""),
     st.booleans(),
@@ -94,9 +109,11 @@ def _read(folder: Path) -> bytes:
 @given(st.lists(patterns, max_size=4), st.lists(patterns, max_size=3))
 @example(["*", "!*/", "!a.b"], [])
 @example(["a/**", "!a/b/"], ["!a", "b  "])
-@example(["a**/a", "/b", "a\\ ", "[a-z]*[!1]", "# a", "\\#a", "\\!a"], [])
+@example(["a**", "/b", "a\\ ", "[a-z]*[!1]", "# a", "\\#a", "\\!a"], [])
 @example(["a/*", "!a/b", "a/b/*", "!a/b/a"], ["/a"])
 @example(["**/b", "b/**/a", "**", "!**/a/"], [])
+@example(["/?b/[*]", "a[", "[[]/a"], ["**/*", "!*/**", "!/*à", "a?/"])
+@example(["**/a b", "a /", "a*b", "!a/*/**"], ["/**", "!**/*/**", "!/*/à"])
 def test_it_leaves_out_what_git_leaves_out(
     repository: Path, top: list[str], inner: list[str]
 ) -> None:
@@ -129,12 +146,57 @@ def test_names_hold_any_byte() -> None:
     assert matches("a*b", "a\n\udcff b")
     assert matches("a?b", "a\udcffb")
     assert not matches("a?b", "aéb")
+    assert not matches("a?b", "axb\n")
+    assert matches("**/a?", "b\n/ax")
+    assert matches("/*à", "voilà") and not matches("/*à", "voil\udcc3")
+    assert matches("a? /", "ab ", True) and not matches("a? /", "ab", True)
 
 
 def test_malformed_patterns_match_nothing() -> None:
-    for pattern in ("[", "a[", "[a", "[[:no:]]", "a\\", "!", "/", "#a", "", "   "):
+    for pattern in ("[", "a[", "[a", "[z-a]", "[]", "a\\", "!", "/", "#a", "", "   "):
         assert not matches(pattern, "a"), pattern
         assert not matches(pattern, pattern), pattern
+
+
+@given(
+    st.sampled_from(("a", "a.b", "*", "*a", "a*", "a*b", "*.b", "ab*ba", "**/a", "**/a/b", "a/b")),
+    st.text("ab./\n", min_size=1).filter(lambda path: "//" not in path and path.strip("/") == path),
+)
+def test_the_forms_that_need_no_pathspec_mean_the_same(body: str, path: str) -> None:
+    if "/" not in body:
+        path = path[path.rfind("/") + 1 :]
+    regex = _compile(body.encode())
+    assert regex is not None
+    by_pathspec = (regex.fullmatch if regex.groups else regex.search)(path.encode())
+    assert bool(matcher(body.encode(), "/" not in body)(path.encode())) == bool(by_pathspec)
+
+
+def test_pathspec_is_loaded_where_a_pattern_needs_it_and_no_longer(tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+    script = """
+import sys
+from pathlib import Path
+from sematic.oci.memo import Forgetful
+from sematic.oci.tree.walk import find_tree
+
+def loads(memo):
+    find_tree(sys.argv[1], memo=memo)
+    return "pathspec" in sys.modules
+
+rules = Path(sys.argv[1], ".gitignore")
+rules.write_text("*.log\\n/data/\\n")
+print(loads(Forgetful()))
+rules.write_text("*.py[co]\\n")
+memo = Forgetful()
+print(loads(memo))
+for name in [name for name in sys.modules if name.startswith("pathspec")]:
+    del sys.modules[name]
+print(loads(memo))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["False", "True", "False"]
 
 
 def test_a_byte_order_mark_and_lines_of_windows_are_no_part_of_patterns() -> None:
