@@ -11,7 +11,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 CODE = ("sematic", "tests", "benchmarks", "noxfile.py")
 
 
-def groups(*names: str) -> list[str]:
+def groups(*names: str) -> tuple[str, ...]:
     """The requirements of dependency groups."""
     return nox.project.dependency_groups(PROJECT, *names)
 

@@ -8,9 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-_WORDS = (
-    ["alpha", "beta", "gamma", "delta", "frame", "batch", "token", "model", "index", "cache", "store", "graph", "tensor", "score"]
-)
+_WORDS = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "frame",
+    "batch",
+    "token",
+    "model",
+    "index",
+    "cache",
+    "store",
+    "graph",
+    "tensor",
+    "score",
+]
 _PACKAGES = [
     *("app", "app/api", "app/models", "app/models/layers", "app/data", "app/data/readers"),
     *("app/pipelines", "app/pipelines/steps", "app/cli", "app/eval", "tests", "scripts"),
@@ -43,7 +56,7 @@ def edit(project: Path, number: int) -> None:
 def make_environment(folder: Path, requirements: tuple[str, ...]) -> Path:
     """A virtual environment, and in it a distribution that can be upgraded; its folder."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     subprocess.run([*command, "--disable-pip-version-check", *requirements], check=True)
     upgrade(folder, 0)
     return folder

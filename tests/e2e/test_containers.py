@@ -18,7 +18,7 @@ from tests.peers.podman import Podman
 from tests.peers.registry import Registry
 from tests.peers.tools import Crane, Skopeo, Umoci
 
-MATRIX = [("oci", "zstd"), ("oci", "gzip"), ("docker", "gzip")]
+MATRIX = ["oci-zstd", "oci-gzip", "docker-gzip"]
 
 
 def sematic_oci(*arguments: str | Path) -> str:
@@ -29,7 +29,7 @@ def sematic_oci(*arguments: str | Path) -> str:
     return run.stdout.strip()
 
 
-@pytest.fixture(params=MATRIX, ids="-".join)
+@pytest.fixture(params=MATRIX)
 def pushed(
     request: pytest.FixtureRequest,
     project: Path,
@@ -38,7 +38,7 @@ def pushed(
     docker_registry: Registry,
 ) -> str:
     """The reference that a push to Debian's registry printed."""
-    format, compression = request.param
+    format, compression = request.param.split("-")
     return sematic_oci(
         *("push", project, "--python", environment, "--base", base_in_registry),
         *("--to", f"{docker_registry.host}/team/{format}-{compression}", "--tag", "v1"),
@@ -65,17 +65,15 @@ def test_every_tag_stands_for_the_digest(pushed: str, crane: Crane) -> None:
     assert crane.digest(f"{name}:v1") == digest
 
 
+@pytest.mark.parametrize("pushed", ["oci-gzip", "docker-gzip"], indirect=True)
 def test_crane_validates_gzip(pushed: str, crane: Crane) -> None:
-    if "zstd" in pushed:
-        pytest.skip("crane takes every layer for gzip; umoci judges this one")
     crane.validate(pushed)
 
 
+@pytest.mark.parametrize("pushed", ["oci-zstd", "oci-gzip"], indirect=True)
 def test_the_documents_are_what_the_image_spec_says(
     pushed: str, crane: Crane, image_spec: ImageSpec
 ) -> None:
-    if "docker-" in pushed:
-        pytest.skip("the schemas are those of OCI's family")
     image_spec.check("image-manifest-schema.json", crane.manifest(pushed))
     image_spec.check("config-schema.json", crane.config(pushed))
 
@@ -211,7 +209,8 @@ def test_a_push_without_a_change_asks_the_registry_once(
     before = len(docker_registry.requests())
     assert sematic_oci(*arguments) == first
     asked = docker_registry.requests()[before:]
-    assert [(method, path.partition("?")[0]) for method, path, _ in asked] == [
+    # On loopback one more finds out whether the registry speaks plain http.
+    assert [(method, path) for method, path, _ in asked if path != "/v2/"] == [
         ("HEAD", "/v2/one/x/manifests/latest")
     ]
 

@@ -70,10 +70,6 @@ def pip_install(venv: Path, *arguments: str | Path) -> None:
     _run([*command, "--disable-pip-version-check", *arguments], _own_packages())
 
 
-def has_uv() -> bool:
-    return Path(sys.executable).with_name("uv").exists()
-
-
 def uv_install(venv: Path, *arguments: str | Path) -> None:
     command: list[str | Path] = [Path(sys.executable).with_name("uv"), "pip", "install", "-q"]
     command += ["--offline", "--no-deps", "--no-build-isolation", "--python", venv / "bin/python"]

@@ -19,7 +19,6 @@ from tests.oci.environment.installs import (
     HATCHLING,
     POETRY,
     SETUPTOOLS,
-    has_uv,
     make_venv,
     pip_install,
     run_in,
@@ -28,9 +27,6 @@ from tests.oci.environment.installs import (
     uv_install,
     write_project,
 )
-
-for name in ("hatchling", "editables", "flit_core", "setuptools", "poetry.core"):
-    pytest.importorskip(name)
 
 SOURCE_LAYOUT = '[tool.setuptools.packages.find]\nwhere = ["src"]\n'
 EXACT = "[tool.hatch.build]\ndev-mode-exact = true\n"
@@ -86,7 +82,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     project = root / "project"
     trees = [*write_all(project / "libs", "inner"), *write_all(root / "away", "outer")]
     venv = make_venv(project / ".venv")
-    install = uv_install if has_uv() else pip_install
+    install = uv_install
     install(venv, *(word for tree in trees for word in ("-e", tree)))
     strict, compat = (
         write_project(

@@ -25,7 +25,6 @@ from tests.oci.environment.installs import (
     FLIT,
     HATCHLING,
     SETUPTOOLS,
-    has_uv,
     make_venv,
     pip_install,
     run_in,
@@ -34,10 +33,6 @@ from tests.oci.environment.installs import (
     uv_install,
     write_project,
 )
-
-pytest.importorskip("hatchling")
-pytest.importorskip("flit_core")
-pytest.importorskip("setuptools")
 
 LIBRARY = f"sematic/venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 SHARED = '[tool.hatch.build.targets.wheel.shared-data]\n"share" = "share/plain"\n'
@@ -235,8 +230,6 @@ def test_other_programs_stay_as_they_are(venv: Path, text: bytes) -> None:
 def test_another_place_and_another_installer_change_nothing(
     venv: Path, sources: list[Path], tmp_path: Path
 ) -> None:
-    if not has_uv():
-        pytest.skip("uv is not installed")
     other = make_venv(tmp_path / "a place with spaces" / "other")
     uv_install(other, "--link-mode", "symlink", *sources)
     assert facts(find(other)) == facts(find(venv))

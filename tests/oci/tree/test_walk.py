@@ -306,13 +306,6 @@ def test_hard_links_are_files(root: Path) -> None:
     assert [e.kind for e in walk(root).entries] == ["file", "file"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can list every folder")
-def test_a_folder_that_cannot_be_listed_is_named(root: Path) -> None:
-    (root / "closed").mkdir(mode=0)
-    with pytest.raises(FileError, match="closed"):
-        walk(root)
-
-
 def test_a_folder_that_the_system_will_not_list_is_named(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
