@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -235,5 +237,14 @@ def _version() -> str:
     return f"sematic-oci {__version__}"
 
 
+def run() -> None:
+    """Run the command and exit, without waiting for an upload that a registry does not end."""
+    code = main()
+    sys.stdout.flush()
+    if threading.active_count() > 1:
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -24,6 +24,9 @@ WORKERS = 4
 _MAKERS = 2
 """Large layers that are made at once: each keeps all CPUs busy and has buffers of its own."""
 
+_LAST_SECONDS = 3.0
+"""The others have so long to give up their uploads when one has failed."""
+
 _SMALL = 4 << 20
 """A tar of up to so many bytes is made in memory, so that its digest is known beforehand."""
 
@@ -161,14 +164,17 @@ class _Work:
             for future in futures.values():
                 if future.done():
                     future.result()
-        finally:
+        except BaseException:
             self._stopped.set()
-            executor.shutdown(cancel_futures=True)
+            executor.shutdown(wait=False, cancel_futures=True)
+            wait(futures.values(), timeout=_LAST_SECONDS)
+            raise
+        executor.shutdown()
         return [futures[number].result() for number in range(len(layers))]
 
     def _layer(self, layer: AnyLayer, image: Image) -> LayerReport:
         self._listener(Started(layer.name, _size(layer)))
-        blob, progress = self._blob(layer, image), self._progress(layer.name)
+        blob, progress = self._blob(layer, image), self._progress(layer)
         with self._makers if isinstance(blob, Layer) else nullcontext():
             receipt = self._destination.put(blob, progress)
         descriptor = receipt.descriptor
@@ -198,10 +204,16 @@ class _Work:
             self._check()
             yield chunk
 
-    def _progress(self, name: str) -> Callable[[int], None]:
+    def _progress(self, layer: AnyLayer) -> Callable[[int], None]:
+        total = whole = 0
+
         def moved(count: int) -> None:
+            nonlocal total, whole
             self._check()
-            self._listener(Moved(name, count))
+            total += count
+            whole = whole or (layer.tar_size() if isinstance(layer, Layer) else _size(layer))
+            done = layer.taken if isinstance(layer, Layer) else total
+            self._listener(Moved(layer.name, count, min(1.0, done / max(1, whole))))
 
         return moved
 

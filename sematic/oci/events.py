@@ -22,10 +22,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """So many more bytes of a layer have been written or sent."""
+    """So many more bytes of a layer have been written or sent.
+
+    :param fraction: of the layer that is done, from 0 to 1.
+    """
 
     layer: str
     bytes: int
+    fraction: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ class Layer:
         self.format = format
         self.made = made
         self._keep = keep
+        self.taken = 0
+        """Bytes of its tar that have gone in, while it is made."""
         self._entries: Sequence[FileEntry] | None = None
         if callable(entries):
             self._find = entries
@@ -137,6 +139,7 @@ class Layer:
         for chunk in self.tar():
             diff_id.update(chunk)
             tar_size += len(chunk)
+            self.taken = tar_size
             data = stream.compress(chunk)
             if data:
                 digest.update(data)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sematic.oci.events import Event, Finished, Listener, Moved, Noticed, Started, Waiting
@@ -41,7 +43,7 @@ def say(message: str) -> None:
 
 def _say(event: Event) -> None:
     if isinstance(event, Finished) and event.fate != "reused":
-        say(f"{event.fate:8} {size_text(event.sent):>9}  {_short(event.layer)}")
+        say(_result(event))
     elif isinstance(event, Waiting):
         say(event.reason)
     elif isinstance(event, Noticed):
@@ -55,7 +57,7 @@ class _Bars:
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._sizes: dict[str, int] = {}
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, _Bar] = {}
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -63,10 +65,8 @@ class _Bars:
                 self._sizes[event.layer] = event.size
             elif isinstance(event, Moved):
                 self._move(event)
-            elif isinstance(event, Finished) and event.layer in self._tasks:
-                progress = self._bars()
-                done = max(1, event.size)
-                progress.update(self._tasks[event.layer], total=done, completed=done)
+            elif isinstance(event, Finished):
+                self._finish(event)
             elif isinstance(event, Waiting):
                 self._line(event.reason)
             elif isinstance(event, Noticed):
@@ -77,13 +77,27 @@ class _Bars:
             self._progress.stop()
 
     def _move(self, event: Moved) -> None:
-        size = self._sizes.get(event.layer, 0)
-        if event.layer not in self._tasks:
-            if size < _WORTH_A_BAR:
+        bar = self._tasks.get(event.layer)
+        if bar is None:
+            if self._sizes.get(event.layer, 0) < _WORTH_A_BAR:
                 return
-            task = self._bars().add_task(_short(event.layer), total=size)
-            self._tasks[event.layer] = task
-        self._bars().advance(self._tasks[event.layer], event.bytes)
+            task = self._bars().add_task(_short(event.layer), total=1.0, sent="", speed="")
+            bar = self._tasks[event.layer] = _Bar(task, time.monotonic())
+        bar.sent += event.bytes
+        self._show(bar, event.fraction)
+
+    def _finish(self, event: Finished) -> None:
+        bar = self._tasks.get(event.layer)
+        if bar is not None:
+            self._show(bar, 1.0)
+        elif event.fate != "reused":
+            self._line(_result(event))
+
+    def _show(self, bar: _Bar, fraction: float) -> None:
+        seconds = max(0.001, time.monotonic() - bar.began)
+        speed = f"{size_text(round(bar.sent / seconds))}/s"
+        sent = size_text(bar.sent)
+        self._bars().update(bar.task, completed=fraction, sent=sent, speed=speed)
 
     def _line(self, text: str) -> None:
         if self._progress is not None:
@@ -94,18 +108,27 @@ class _Bars:
     def _bars(self) -> Progress:
         if self._progress is None:
             from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-            from rich.progress import TransferSpeedColumn as SpeedColumn
+            from rich.progress import BarColumn, Progress, TextColumn
 
             self._progress = Progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                DownloadColumn(),
-                SpeedColumn(),
+                TextColumn("{task.fields[sent]:>9} {task.fields[speed]:>11}", markup=False),
                 console=Console(stderr=True),
             )
             self._progress.start()
         return self._progress
+
+
+@dataclass(slots=True)
+class _Bar:
+    task: TaskID
+    began: float
+    sent: int = 0
+
+
+def _result(event: Finished) -> str:
+    return f"{event.fate:8} {size_text(event.sent):>9}  {_short(event.layer)}"
 
 
 def _short(name: str) -> str:
