@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SECONDS = 120
+SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def start(*arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
     )
 
 
-def end(process: subprocess.Popen[str]) -> Run:
-    """Wait until it has ended."""
+def end(process: subprocess.Popen[str], seconds: float = SECONDS) -> Run:
+    """Wait until it has ended, which must be soon."""
     try:
-        out, err = process.communicate(timeout=SECONDS)
+        out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

@@ -14,6 +14,7 @@ import pytest
 from sematic.oci.project import build
 from sematic.oci.settings import read_settings
 from tests.e2e.schemas import ImageSpec
+from tests.peers.docker import Docker
 from tests.peers.podman import Podman
 from tests.peers.registry import Registry
 from tests.peers.tools import Crane, Skopeo, Umoci
@@ -157,6 +158,19 @@ def test_podman_loads_and_runs_an_archive(
         )
         name = podman.load(archive)
         assert podman.run(name, "-m", "app").strip() == "sum 6"
+
+
+def test_docker_loads_and_runs_an_archive(
+    project: Path, environment: Path, base_layout: Path, docker: Docker, tmp_path: Path
+) -> None:
+    base = f"oci-layout:{base_layout}:worker"
+    archive = tmp_path / "demo.tar"
+    sematic_oci(
+        *("push", project, "--python", environment, "--base", base),
+        *("--to", f"archive:{archive}:v1"),
+    )
+    assert docker.load(archive) == "demo:v1"
+    assert docker.run("demo:v1", "-m", "app").strip() == "sum 6"
 
 
 @pytest.mark.parametrize("place", ["layout", "other registry"])

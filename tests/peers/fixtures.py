@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.docker import Docker
+from tests.peers.docker import docker as start_docker
 from tests.peers.install import INSTRUCTION, base_folder, cache_folder, missing, tools_folder
 from tests.peers.podman import Podman
 from tests.peers.podman import podman as start_podman
@@ -79,6 +81,12 @@ def oras(peers_cache: Path, peers_folder: Path) -> Tool:
 @pytest.fixture(scope="session")
 def podman(peers_cache: Path) -> Iterator[Podman]:
     with start_podman() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def docker(peers_cache: Path) -> Iterator[Docker]:
+    with start_docker() as made:
         yield made
 
 

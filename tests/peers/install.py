@@ -2,12 +2,13 @@
 
     python -m tests.peers.install
 
-Three things, each only where it is missing:
+Four things, each only where it is missing:
 
 1. Debian packages of the machine's own release (registry, skopeo, podman, runtimes).
 2. From Debian sid, unpacked into the cache and not installed: crane, cosign, oras and an umoci
    that reads zstd, which need no library but the C library; and the image-spec's JSON schemas.
-3. A base image with Python: an OCI layout in the cache, built by mmdebstrap.
+3. Debian's docker.io, unpacked into the cache and not installed.
+4. A base image with Python: an OCI layout in the cache, built by mmdebstrap.
 
 The cache is `$SEMATIC_TEST_CACHE`, else `sematic-tests` in the user's cache folder; to get newer
 tools or a newer base, delete it. Needs root (apt, mmdebstrap). Uses the standard library only and
@@ -103,11 +104,18 @@ def base_folder() -> Path:
     return cache_folder() / "base"
 
 
+def docker_folder() -> Path:
+    """Debian's docker.io, unpacked and not installed: its service would be started otherwise."""
+    return cache_folder() / "docker"
+
+
 def missing() -> list[str]:
     """What is not here yet, in words for a person; empty if everything is."""
     found = [f"Debian package {name}" for name in _missing_packages()]
     if not _is_stamped(tools_folder(), _tools_stamp()):
         found.append(f"tools from Debian sid ({', '.join(SID_TOOLS)})")
+    if not _is_stamped(docker_folder(), f"{RECIPE}\n"):
+        found.append("Docker (Debian package docker.io, unpacked)")
     if not _is_stamped(base_folder(), _base_stamp()):
         found.append(f"base image (mmdebstrap {BASE_SUITE})")
     return found
@@ -126,6 +134,7 @@ def install() -> None:
         if packages := _missing_packages():
             _install_packages(packages)
         _build(tools_folder(), _tools_stamp(), _unpack_sid_tools)
+        _build(docker_folder(), f"{RECIPE}\n", _unpack_docker)
         _build(base_folder(), _base_stamp(), _build_base)
 
 
@@ -250,6 +259,15 @@ def _os_release() -> dict[str, str]:
     lines = Path("/etc/os-release").read_text().splitlines()
     pairs = (line.partition("=") for line in lines if "=" in line)
     return {name: value.strip('"') for name, _, value in pairs}
+
+
+def _unpack_docker(folder: Path) -> None:
+    _say("unpacking docker.io")
+    _patiently("apt-get", "update", "-q")
+    with tempfile.TemporaryDirectory(prefix="docker-", dir=folder.parent) as scratch:
+        _run("apt-get", "download", "-q", "docker.io", cwd=Path(scratch))
+        for package in Path(scratch).glob("*.deb"):
+            _run("dpkg", "-x", package, folder)
 
 
 # Tools from Debian sid
