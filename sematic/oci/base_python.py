@@ -22,6 +22,7 @@ from sematic.oci.manifest import layer_compression
 from sematic.oci.memo import Memo
 
 PYTHON_LABEL = "dev.sematic.python"
+USUAL_PYTHON = "/usr/bin/python3"
 LIBC_LABEL = "dev.sematic.libc"
 
 _VERSION = re.compile(r"3\.\d+")
@@ -52,7 +53,7 @@ def find_base_python(base: Base, memo: Memo, listener: Listener) -> BasePython:
     labels, environment = base.labels, base.environment()
     labelled = _VERSION.match(labels.get(PYTHON_LABEL, ""))
     if labelled:
-        return BasePython(labelled[0], "/usr/bin/python3", labels.get(LIBC_LABEL, ""))
+        return BasePython(labelled[0], USUAL_PYTHON, labels.get(LIBC_LABEL, ""))
     key = f"base-python:{base.manifest.config.digest}"
     kept = memo.recall(key)
     if kept is not None:
@@ -64,7 +65,7 @@ def find_base_python(base: Base, memo: Memo, listener: Listener) -> BasePython:
     if official and local in found.pythons:
         result = BasePython(official[0], local, found.libc)
     elif found.pythons:
-        path = "/usr/bin/python3" if "/usr/bin/python3" in found.pythons else local
+        path = USUAL_PYTHON if USUAL_PYTHON in found.pythons else local
         result = BasePython(found.pythons[path], path, found.libc)
     else:
         raise BaseError(
@@ -108,7 +109,7 @@ def _read(base: Base) -> _Found:
                 found.libraries.setdefault(f"/{library[1]}bin/python3", library[2])
             elif python:
                 found.unversioned.append(f"/{name}")
-            wanted = "/usr/local/bin/python3" if local_first else "/usr/bin/python3"
+            wanted = "/usr/local/bin/python3" if local_first else USUAL_PYTHON
             if found.libc and wanted in found.pythons:
                 return found
     for path in found.unversioned:

@@ -33,6 +33,8 @@ from sematic.oci.report import (
 )
 from sematic.oci.settings import Settings, read_settings
 
+_INTERRUPTED = 130  # as a shell has it: 128 and the number of SIGINT
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
@@ -50,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if options.debug:
             raise
-        say("sematic-oci: interrupted; nothing was tagged, and the next push carries on")
-        return 130
+        say("sematic-oci: interrupted; the next push carries on")
+        return _INTERRUPTED
     except OSError as error:
         if options.debug:
             raise
@@ -238,10 +240,10 @@ def _version() -> str:
 
 
 def run() -> None:
-    """Run the command and exit, without waiting for an upload that a registry does not end."""
+    """Run the command and exit, without waiting for a request that a registry does not end."""
     code = main()
     sys.stdout.flush()
-    if threading.active_count() > 1:
+    if code == _INTERRUPTED or threading.active_count() > 1:
         os._exit(code)
     sys.exit(code)
 

@@ -166,8 +166,11 @@ class _Work:
                     future.result()
         except BaseException:
             self._stopped.set()
+            self._destination.abandon()
             executor.shutdown(wait=False, cancel_futures=True)
-            wait(futures.values(), timeout=_LAST_SECONDS)
+            # Of a future that was cancelled, nobody says that it is done.
+            begun = [future for future in futures.values() if not future.cancelled()]
+            wait(begun, timeout=_LAST_SECONDS)
             raise
         executor.shutdown()
         return [futures[number].result() for number in range(len(layers))]

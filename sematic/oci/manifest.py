@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform as host
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -120,7 +120,7 @@ class Platform:
     @classmethod
     def of_host(cls) -> Platform:
         """Linux on this machine's CPU."""
-        machine = host.machine().lower()
+        machine = os.uname().machine.lower()
         return cls("linux", _ARCHITECTURES.get(machine, machine))
 
     @classmethod

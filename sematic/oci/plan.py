@@ -31,6 +31,9 @@ _SOURCE_LAYERS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 
 _ORDER: tuple[GroupKind, ...] = ("runtime", "distribution", "unowned", "source")
 
+FEWEST_LAYERS = len(_ORDER)
+"""One of each kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
@@ -84,9 +87,9 @@ def plan_layers(groups: Iterable[FileGroup], budget: int = BUDGET) -> tuple[Laye
 
     :raises SettingsError: the budget is too small for what there is.
     """
-    if budget < len(_ORDER):
+    if budget < FEWEST_LAYERS:
         raise SettingsError(
-            f"only {budget} layers are left above the base, and {len(_ORDER)} are the least: "
+            f"only {budget} layers are left above the base, and {FEWEST_LAYERS} are the least: "
             f"images have at most {MOST_LAYERS}, so take a base with fewer"
         )
     by_kind: dict[GroupKind, list[FileGroup]] = {kind: [] for kind in _ORDER}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sematic.oci.base import Base, find_base
-from sematic.oci.base_python import PYTHON_LABEL, BasePython, find_base_python
+from sematic.oci.base_python import PYTHON_LABEL, USUAL_PYTHON, BasePython, find_base_python
 from sematic.oci.blob import Source
 from sematic.oci.cache import Cache
 from sematic.oci.check import check_files
@@ -129,10 +129,13 @@ def build(
     cache = cache or Cache()
     places = places or Places(settings.destination(), memo=cache, listener=listener)
     scanned = time.time_ns()
-    with ThreadPoolExecutor(1, "base") as aside:  # the registry answers while files are found
+    aside = ThreadPoolExecutor(1, "base")  # the registry answers while files are found
+    try:
         asked = aside.submit(_base, settings, cache, places, listener)
         found = _find(project, settings, cache)
         base, python = asked.result()
+    finally:
+        aside.shutdown(wait=False)
     image_python = _image_python(base, python, found.interpreter, settings)
     platform = base.platform if base else _platform(settings) or Platform.of_host()
     roots = [f"/{SOURCE}", *_source_roots(project, settings)]
@@ -140,7 +143,8 @@ def build(
     groups = [runtime_group(image_python, roots), *found.groups]
     plans = plan_layers(groups, min(settings.layers, free))
     compression = settings.chosen_compression()
-    layers = [_layer(plan, compression, settings, platform, cache, scanned) for plan in plans]
+    runs_on = f"{platform} {image_python.version} {python.libc if python else ''}"
+    layers = [_layer(plan, compression, settings, runs_on, cache, scanned) for plan in plans]
     _check(plans, layers, platform, image_python, python.libc if python else "")
     image = _image(base, platform, settings, image_python).append(*layers)
     notes = [*found.notes, *_notes(settings, found.left_out)]
@@ -233,11 +237,12 @@ def _layer(
     plan: LayerPlan,
     compression: Compression,
     settings: Settings,
-    platform: Platform,
+    runs_on: str,
     cache: Cache,
     scanned: int,
 ) -> Layer:
-    facts = f"{source_date_epoch()} {compression} {platform}".encode()
+    """:param runs_on: what the files were checked against."""
+    facts = f"{source_date_epoch()} {compression} {runs_on}".encode()
     fingerprint = hashlib.blake2b(
         b"\0".join((_RECIPE, facts, plan.fingerprint)), digest_size=16
     ).digest()
@@ -277,10 +282,17 @@ def _image(base: Base | None, platform: Platform, settings: Settings, python: Im
     image = Image(platform, base, format=settings.format)
     return image.configured(
         env={**runtime_environment(image.environment()), **settings.env},
-        labels={PYTHON_LABEL: python.version, **settings.labels},
+        labels={**_python_label(base, python), **settings.labels},
         entrypoint=[f"/{WORKER}"],
         working_dir=f"/{SOURCE}",
     ).annotated({"org.opencontainers.image.title": settings.name})
+
+
+def _python_label(base: Base | None, python: ImagePython) -> dict[str, str]:
+    """What an image that takes this one for its base must know, where the label can say it."""
+    if base is None or python.path != USUAL_PYTHON:
+        return {}
+    return {PYTHON_LABEL: python.version}
 
 
 def _notes(settings: Settings, left_out: Sequence[LeftOut]) -> Iterable[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from sematic.oci.compression import Compression
 from sematic.oci.errors import ProjectError, SettingsError
 from sematic.oci.manifest import Format, Platform
-from sematic.oci.plan import BUDGET, MOST_LAYERS
+from sematic.oci.plan import BUDGET, FEWEST_LAYERS, MOST_LAYERS
 from sematic.oci.reference import LayoutReference, Reference, check_tag, parse_reference
 
 
@@ -59,8 +59,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.format not in ("oci", "docker"):
             raise SettingsError(f"format {self.format!r}: write oci or docker")
-        if not 1 <= self.layers <= MOST_LAYERS:
-            raise SettingsError(f"layers is {self.layers}: give 1 to {MOST_LAYERS}")
+        if not FEWEST_LAYERS <= self.layers <= MOST_LAYERS:
+            raise SettingsError(f"layers is {self.layers}: give {FEWEST_LAYERS} to {MOST_LAYERS}")
         if self.compression:
             Compression.parse(self.compression)
         if self.platform:

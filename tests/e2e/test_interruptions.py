@@ -21,7 +21,7 @@ from tests.e2e.command import Run, end, run, start
 from tests.peers.registry import Registry, registry
 from tests.peers.tools import Crane, Skopeo
 
-MOMENTS = 6
+MOMENTS = 5
 FILES = 5
 SIZE = 2 << 20
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sematic.oci.errors import RegistryError
 from sematic.oci.events import Listener, Waiting
 
 
@@ -19,6 +20,7 @@ class Patience:
     :param first: the first wait is at most this long; each that follows, twice as long.
     :param longest: no single wait is longer, even if the registry asks for it.
     :param total: after this time a request is not made again.
+    :param sleep: in place of real waiting.
     """
 
     tries: int = 6
@@ -27,14 +29,20 @@ class Patience:
     longest: float = 60
     total: float = 180
     clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] | None = None
 
 
 class Backoff:
-    """The waiting of all threads for one host: when it asks one to wait, all of them do."""
+    """The waiting of all threads for one host: when it asks one to wait, all of them do.
 
-    def __init__(self, host: str, patience: Patience, listener: Listener) -> None:
+    :param stopped: set when the work is given up: then nobody waits any longer.
+    """
+
+    def __init__(
+        self, host: str, patience: Patience, listener: Listener, stopped: threading.Event
+    ) -> None:
         self._host = host
+        self._stopped = stopped
         self._patience = patience
         self._listener = listener
         self._lock = threading.Lock()
@@ -43,9 +51,15 @@ class Backoff:
         self._has_answered = False
 
     def wait(self) -> None:
-        """Return when the host may be asked."""
-        while (rest := self._until - self._patience.clock()) > 0:
-            self._patience.sleep(rest)
+        """Return when the host may be asked.
+
+        :raises RegistryError: meanwhile the work was given up.
+        """
+        sleep = self._patience.sleep or self._stopped.wait
+        while (rest := self._until - self._patience.clock()) > 0 and not self._stopped.is_set():
+            sleep(rest)
+        if self._stopped.is_set():
+            raise RegistryError(f"{self._host} is not asked any more: the work was given up")
 
     def answered(self) -> None:
         with self._lock:

@@ -95,7 +95,8 @@ class Repository:
             self._memo.remember(self._key(blob), b"1")
 
     def abandon(self) -> None:
-        """Nothing is left: every put that failed has cancelled its own upload."""
+        """Wait for nothing any more. Every put that failed cancels its own upload."""
+        self._client.transport.stop()
 
     def _key(self, descriptor: Descriptor) -> str:
         return f"blob:{self._reference.name}@{descriptor.digest}"
@@ -150,6 +151,8 @@ class Registries:
 
         :param push: ask for the right to push from the start.
         """
+        if push:
+            self._transport.resume()
         client = RegistryClient(
             reference.host, reference.repository, self._transport, self._authorizer, push=push
         )

@@ -97,6 +97,7 @@ class Transport:
         self._backoffs: dict[str, Backoff] = {}
         self._bases: dict[str, str] = {}
         self._pools: dict[tuple[str, str], PoolManager] = {}
+        self._stopped = threading.Event()
 
     def base(self, host: str) -> str:
         """``http://HOST`` or ``https://HOST``; the former only where plain http is allowed.
@@ -145,6 +146,13 @@ class Transport:
             if not manner.replay or backoff.is_exhausted(tries, started):
                 return answer
 
+    def stop(self) -> None:
+        """Give up: whoever waits to make a request fails at once, until :meth:`resume`."""
+        self._stopped.set()
+
+    def resume(self) -> None:
+        self._stopped.clear()
+
     def close(self) -> None:
         for pool in self._pools.values():
             pool.clear()
@@ -152,7 +160,7 @@ class Transport:
     def _backoff(self, host: str) -> Backoff:
         with self._lock:
             if host not in self._backoffs:
-                self._backoffs[host] = Backoff(host, self.patience, self._listener)
+                self._backoffs[host] = Backoff(host, self.patience, self._listener, self._stopped)
             return self._backoffs[host]
 
     def _speaks_plain(self, host: str) -> bool:
