@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
-from sematic.oci.base_python import PYTHON_LABEL
+from sematic.oci.base_python import LIBC_LABEL, PYTHON_LABEL
 from sematic.oci.manifest import Platform
 from tests.e2e.command import end, run, start
 from tests.oci.environment.installs import (
@@ -53,9 +54,10 @@ def venv(four: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def labelled_base(folder: Path, version: str) -> str:
-    """A base that says it has this Python, for this machine's CPU."""
-    return store_base(folder, [], labels={PYTHON_LABEL: version}, platform=Platform.of_host())
+def labelled_base(folder: Path, version: str, libc: str = "") -> str:
+    """A base that says it has this Python and this C library, for this machine's CPU."""
+    labels = {PYTHON_LABEL: version, LIBC_LABEL: libc}
+    return store_base(folder, [], labels=labels, platform=Platform.of_host())
 
 
 def uploads(registry: Registry, repository: str) -> list[tuple[str, str, int]]:
@@ -102,6 +104,19 @@ def test_a_native_file_for_another_cpu_is_refused_before_anything_is_sent(
     assert not uploads(docker_registry, "refused/cpu")
     native.unlink()
     assert run(*arguments).code == 0
+
+
+def test_what_suited_one_c_library_is_looked_at_again_for_another(
+    project: Path, venv: Path, tmp_path: Path
+) -> None:
+    name = "_native" + sysconfig.get_config_var("EXT_SUFFIX")
+    head = Path(sys.executable).resolve().read_bytes()[:64]
+    (site_packages(venv) / "beta" / name).write_bytes(head)
+    to = ("push", project, "--python", venv, "--to", f"oci-layout:{tmp_path}/out", "--base")
+    assert run(*to, labelled_base(tmp_path / "glibc", OWN_PYTHON, "glibc")).code == 0
+    refused = run(*to, labelled_base(tmp_path / "musl", OWN_PYTHON, "musl"))
+    assert refused.code == 1
+    assert "is for glibc, and the base has musl" in refused.err
 
 
 # One change, one layer
