@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform as host
+import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -186,7 +187,7 @@ def test_what_is_no_platform_is_an_error(text: str) -> None:
 def test_the_host_is_linux_on_its_cpu(
     machine: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "machine", lambda: machine)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine))
     assert Platform.of_host() == Platform("linux", said)
 
 
