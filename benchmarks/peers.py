@@ -37,7 +37,8 @@ class Sematic:
     def push(self, repository: str, *, cold: bool, upgraded: bool) -> None:
         self._colds += cold
         run(
-            *(sys.executable, "-m", "sematic.oci.cli", "push", str(self.project), "--quiet"),
+            *(str(Path(sys.executable).with_name("sematic-oci")), "push", str(self.project)),
+            "--quiet",
             *("--python", str(self.environment), "--base", self.base, "--to", repository),
             SEMATIC_CACHE_DIR=str(self.caches / str(self._colds)),
         )
@@ -77,10 +78,8 @@ class CraneAppend:
 
 
 def run(*command: str, **variables: str) -> None:
+    environment = {**os.environ, **variables}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles a program at every start
     subprocess.run(
-        command,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **variables},
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
     )
