@@ -77,8 +77,19 @@ def test_how_the_input_is_cut_does_not_matter(cuts: list[int], text: str) -> Non
 
 
 _DIGEST_OF_TREE = """
-import sys
+import contextlib, os, random, sys
 from pathlib import Path
+
+listed = os.scandir
+
+@contextlib.contextmanager
+def in_another_order(path):
+    with listed(path) as entries:
+        found = list(entries)
+    random.Random(sys.argv[2]).shuffle(found)
+    yield iter(found)
+
+os.scandir = in_another_order
 from sematic.oci.layer import Layer
 from sematic.oci.memo import Forgetful
 from sematic.oci.tree.walk import find_tree
@@ -89,7 +100,7 @@ print(layer.made.digest)
 """
 
 
-def test_where_when_and_by_whom_does_not_matter(tmp_path: Path) -> None:
+def test_where_when_by_whom_and_in_which_order_does_not_matter(tmp_path: Path) -> None:
     digests = set()
     for number, (umask, locale, zone) in enumerate(
         [(0o022, "C", "UTC"), (0o077, "C.UTF-8", "Asia/Kathmandu"), (0o002, "POSIX", "EST5EDT")]
@@ -113,7 +124,7 @@ def test_where_when_and_by_whom_does_not_matter(tmp_path: Path) -> None:
         os.umask(old)
         environment = {**os.environ, "LC_ALL": locale, "TZ": zone, "PYTHONHASHSEED": str(number)}
         run = subprocess.run(
-            [sys.executable, "-c", _DIGEST_OF_TREE, root],
+            [sys.executable, "-c", _DIGEST_OF_TREE, root, str(number)],
             env=environment,
             capture_output=True,
             text=True,
