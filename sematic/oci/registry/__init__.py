@@ -18,7 +18,8 @@ Each part knows those below it only:
             transport   HTTP: connections, redirects, trying again
             ├── backoff     waiting, for all threads together
             ├── body        a blob on its way, counted
-            └── routes      plain or TLS, proxies, certificates
+            ├── routes      plain or TLS, proxies, certificates
+            └── answer      what a server said
 
 Importing this costs little: urllib3 and ssl come with the first request.
 """

@@ -19,7 +19,8 @@ from sematic.oci.registry.failures import missing_credentials
 from sematic.oci.registry.routes import resolve
 
 if TYPE_CHECKING:
-    from sematic.oci.registry.transport import Answer, Transport
+    from sematic.oci.registry.answer import Answer
+    from sematic.oci.registry.transport import Transport
 
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _ITEM = re.compile(rf'[\s,]*({_WORD})(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?')

@@ -10,11 +10,12 @@ from urllib.parse import quote, urlsplit
 from sematic.oci.errors import BlobsMissing, DigestError, RegistryError
 from sematic.oci.manifest import INDEXES, MANIFESTS, Descriptor, Document, is_digest
 from sematic.oci.reference import DOCKER_HUB
+from sematic.oci.registry.answer import Answer
 from sematic.oci.registry.auth import Authorizer, repository_scope
 from sematic.oci.registry.body import Body
 from sematic.oci.registry.failures import NoAnswer, refusal
 from sematic.oci.registry.routes import origin, resolve
-from sematic.oci.registry.transport import ASK, CANCEL, READ, SEND, Answer, Manner, Transport
+from sematic.oci.registry.transport import ASK, CANCEL, READ, SEND, Manner, Transport
 
 if TYPE_CHECKING:
     from hashlib import _Hash

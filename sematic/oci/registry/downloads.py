@@ -12,7 +12,7 @@ from sematic.oci.registry.client import RegistryClient, new_hash
 from sematic.oci.registry.failures import NoAnswer
 
 if TYPE_CHECKING:
-    from sematic.oci.registry.transport import Answer
+    from sematic.oci.registry.answer import Answer
 
 _TRIES = 5
 

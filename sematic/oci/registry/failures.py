@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sematic.oci.errors import BlobsMissing, Denied, NotFound, RegistryError
-
-if TYPE_CHECKING:
-    from sematic.oci.registry.transport import Answer
+from sematic.oci.registry.answer import Answer
 
 
 class NoAnswer(RegistryError):
@@ -25,12 +23,6 @@ class NoAnswer(RegistryError):
         self.why = why
         self.is_passing = is_passing
         self.is_broken = is_broken
-
-
-def is_passing(status: int) -> bool:
-    """Whether a request that was answered with this status may well succeed later."""
-    # 501 says that there is no such method, which will not pass.
-    return status in (408, 429, 499) or (500 <= status < 600 and status != 501)
 
 
 def no_answer(host: str, error: Exception, seconds: float) -> NoAnswer:

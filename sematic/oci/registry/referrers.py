@@ -15,7 +15,7 @@ from sematic.oci.manifest import (
 from sematic.oci.registry.client import RegistryClient
 
 if TYPE_CHECKING:
-    from sematic.oci.registry.transport import Answer
+    from sematic.oci.registry.answer import Answer
 
 
 def announce(client: RegistryClient, document: Document, stored: Answer) -> None:

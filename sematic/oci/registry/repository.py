@@ -20,7 +20,6 @@ from sematic.oci.registry.routes import Routes
 from sematic.oci.registry.transport import Transport
 from sematic.oci.registry.uploads import Uploads
 
-
 _SMALL = 256 << 10
 
 

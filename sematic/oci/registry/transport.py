@@ -14,9 +14,10 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 import sematic
 from sematic.oci.errors import RegistryError
 from sematic.oci.events import Listener, ignore
+from sematic.oci.registry.answer import Answer
 from sematic.oci.registry.backoff import Backoff, Patience
 from sematic.oci.registry.body import Body, BodyFailure
-from sematic.oci.registry.failures import NoAnswer, is_passing, no_answer
+from sematic.oci.registry.failures import NoAnswer, no_answer
 from sematic.oci.registry.routes import Routes, origin, resolve
 
 if TYPE_CHECKING:
@@ -50,28 +51,6 @@ ASK = Manner()
 READ = Manner(stream=True)
 SEND = Manner(connect=60, read=600, replay=False)  # large blobs are hashed before the answer
 CANCEL = Manner(connect=3, read=5, replay=False, wait=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server said.
-
-    :param url: what was asked in the end, after redirects.
-    :param headers: with names in lower case.
-    :param chunks: the body where it was asked for as a stream and the status is 2xx; raises
-        :class:`NoAnswer` where the connection breaks.
-    """
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    data: bytes = b""
-    chunks: Generator[bytes, None, None] | None = None
-
-    @property
-    def is_passing(self) -> bool:
-        """Whether the same request may well succeed later."""
-        return is_passing(self.status)
 
 
 class Transport:

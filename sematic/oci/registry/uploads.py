@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from sematic.oci.blob import Blob, Progress
 from sematic.oci.errors import RegistryError
+from sematic.oci.registry.answer import is_passing
 from sematic.oci.registry.body import Body
 from sematic.oci.registry.client import RegistryClient
-from sematic.oci.registry.failures import NoAnswer, is_passing
+from sematic.oci.registry.failures import NoAnswer
 
 _TRIES = 5
 _REFUSALS = {400, 404, 405, 411, 415, 416, 501}
