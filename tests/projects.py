@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -118,6 +119,10 @@ def make_project(folder: Path) -> Path:
             "script.py": "import sys; print('script', sys.argv[1:])\n",
             "run.sh": "#!/bin/sh\necho ran\n",
             "nämé with spaces/ü.txt": "unicode\n",
+            "two\nlines.txt": "a newline in its name\n",
+            "n" * 255: "the longest name\n",
+            f"{'deep/' * 60}file.txt": "a path of 308 bytes\n",
+            os.fsdecode(b"caf\xe9/menu.txt"): "a folder whose name is no UTF-8\n",
             ".gitignore": "*.log\n",
             "debug.log": "not this\n",
             ".env": "SECRET=planted-secret\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -61,7 +62,8 @@ class Layer:
         keep: Callable[[Made], None] | None = None,
         size: int | None = None,
     ) -> None:
-        self.name = name
+        # It ends up in JSON, and a file's name need not be UTF-8.
+        self.name = os.fsencode(name).decode(errors="replace")
         self.compression = compression
         self.format = format
         self.made = made
