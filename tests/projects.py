@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.peers.install import BASE_PYTHON
@@ -52,6 +54,17 @@ _DISTRIBUTIONS: dict[str, dict[str, str]] = {
         "corp/two/__init__.py": "NAME = 'two'\n",
     },
 }
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of a size that is soon used up, as ``4m``."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 def base_python() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sematic.oci.blob import Blob, Progress, Receipt
 from sematic.oci.errors import PlaceError
 from sematic.oci.files import FileEntry
-from sematic.oci.layout import REF_NAME, Layout
+from sematic.oci.layout import Layout, tag_of
 from sematic.oci.manifest import Descriptor, Document, Manifest, layer_compression, to_json
 from sematic.oci.reference import ArchiveReference, LayoutReference
 from sematic.oci.tar import in_order, source_date_epoch, tar_chunks
@@ -80,7 +80,7 @@ class Archive:
         """The layout's index, with the names that containerd and Docker look for."""
         index = json.loads((self._folder / "index.json").read_bytes())
         for entry in index["manifests"]:
-            tag = (entry.get("annotations") or {}).get(REF_NAME)
+            tag = tag_of(entry)
             if tag in tags:
                 name = f"docker.io/library/{self._image_name}:{tag}"
                 entry["annotations"]["io.containerd.image.name"] = name

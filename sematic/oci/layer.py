@@ -77,6 +77,7 @@ class Layer:
             found = tuple(entries)
             self._find = lambda: found
         self._size = size
+        self._tar_size: int | None = None
 
     @property
     def entries(self) -> Sequence[FileEntry]:
@@ -123,7 +124,9 @@ class Layer:
 
     def tar_size(self) -> int:
         """Bytes of its tar, known without reading a file."""
-        return tar_size(self.entries)
+        if self._tar_size is None:
+            self._tar_size = tar_size(self.entries)
+        return self._tar_size
 
     def tar(self) -> Iterator[bytes]:
         """Its tar, not compressed."""

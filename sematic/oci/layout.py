@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ from sematic.oci.manifest import (
     Document,
     Manifest,
     is_digest,
-    is_foreign,
     to_json,
 )
 from sematic.oci.reference import LayoutReference
@@ -59,10 +58,7 @@ class Layout:
     def head(self, reference: str) -> str | None:
         if is_digest(reference):
             return reference if self._blob_path(reference).is_file() else None
-        for entry in self._entries():
-            if (entry.get("annotations") or {}).get(REF_NAME) == reference:
-                return Descriptor.from_dict(entry).digest
-        return self._only(reference)
+        return self._tagged(reference) or self._only(reference)
 
     def manifest(self, reference: str) -> Document:
         digest = self.head(reference)
@@ -96,8 +92,7 @@ class Layout:
 
     def tags(self) -> list[str]:
         """The tags there are."""
-        names = ((entry.get("annotations") or {}).get(REF_NAME) for entry in self._entries())
-        return sorted(str(name) for name in names if name)
+        return sorted(filter(None, map(tag_of, self._entries())))
 
     # --- as a destination
 
@@ -113,6 +108,8 @@ class Layout:
         return not self._missing([manifest.config, *manifest.layers])
 
     def has(self, descriptor: Descriptor) -> bool:
+        if descriptor.is_elsewhere:
+            return True
         try:
             return self._blob_path(descriptor.digest).stat().st_size == descriptor.size
         except OSError:
@@ -120,9 +117,7 @@ class Layout:
 
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         descriptor = blob.descriptor
-        if descriptor is not None and (
-            self.has(descriptor) or (is_foreign(descriptor.media_type) and descriptor.urls)
-        ):
+        if descriptor is not None and self.has(descriptor):
             return Receipt(descriptor, "reused")
         self._begin()
         with self._incoming() as (file, name):
@@ -157,16 +152,12 @@ class Layout:
         return self._folder / "blobs" / algorithm / hexadecimal
 
     def _missing(self, blobs: Iterable[Descriptor]) -> list[str]:
-        return [
-            blob.digest
-            for blob in blobs
-            if not self.has(blob) and not (is_foreign(blob.media_type) and blob.urls)
-        ]
+        return [blob.digest for blob in blobs if not self.has(blob)]
 
     def _tagged(self, tag: str) -> str | None:
         for entry in self._entries():
-            if (entry.get("annotations") or {}).get(REF_NAME) == tag:
-                return str(entry.get("digest"))
+            if tag_of(entry) == tag:
+                return Descriptor.from_dict(entry).digest
         return None
 
     def _only(self, reference: str) -> str | None:
@@ -274,6 +265,11 @@ class Layout:
                     os.close(file)
 
 
+def tag_of(entry: Mapping[str, Any]) -> str:
+    """The tag of an entry of an index, empty if it has none."""
+    return str((entry.get("annotations") or {}).get(REF_NAME) or "")
+
+
 def _media_type(data: bytes) -> str:
     """What a manifest says it is; before image-spec 1.1 it need not say."""
     try:
@@ -292,7 +288,7 @@ def _with_tags(
     """The index's entries with the tags on this manifest and on no other."""
     kept = []
     for entry in entries:
-        tag = (entry.get("annotations") or {}).get(REF_NAME)
+        tag = tag_of(entry)
         untagged_twin = entry.get("digest") == descriptor.digest and not tag
         if tag not in tags and not untagged_twin:
             kept.append(entry)

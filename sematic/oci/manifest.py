@@ -217,6 +217,11 @@ class Descriptor:
             document["artifactType"] = self.artifact_type
         return document
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it may not be distributed and says where it can be had: nobody stores it."""
+        return is_foreign(self.media_type) and bool(self.urls)
+
     def with_media_type(self, media_type: str) -> Descriptor:
         return replace(self, media_type=media_type)
 

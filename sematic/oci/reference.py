@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Union
 
 from sematic.oci.errors import InvalidReference
@@ -35,9 +35,6 @@ class RegistryReference:
         """The repository with its host, without tag or digest."""
         return f"{self.host}/{self.repository}"
 
-    def with_digest(self, digest: str) -> RegistryReference:
-        return replace(self, tag="", digest=digest)
-
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
@@ -55,9 +52,6 @@ class LayoutReference:
     @property
     def name(self) -> str:
         return f"oci-layout:{self.path}"
-
-    def with_digest(self, digest: str) -> LayoutReference:
-        return replace(self, tag="", digest=digest)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""

@@ -20,6 +20,7 @@ from sematic.oci.reference import LayoutReference
 from tests.e2e.command import Run, end, run, start
 from tests.peers.registry import Registry, registry
 from tests.peers.tools import Crane, Skopeo
+from tests.projects import small_disk
 
 MOMENTS = 5
 FILES = 5
@@ -233,14 +234,11 @@ def test_a_registry_that_is_read_only_is_one_error(folder: Path, tmp_path: Path)
         assert_one_error(failed, f"{place.host} refused", "405", "It may be read-only.")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(name="small_disk")
+def four_mebibytes(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_disk(tmp_path / "small", "4m") as folder:
+        yield folder
 
 
 def test_a_layout_on_a_full_disk_is_one_error_and_the_old_image_stays(

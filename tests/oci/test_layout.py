@@ -24,6 +24,7 @@ from sematic.oci.layer import Bytes, Layer, Made
 from sematic.oci.layout import Layout
 from sematic.oci.manifest import Descriptor, Platform
 from sematic.oci.reference import ArchiveReference, LayoutReference
+from tests.projects import small_disk
 
 AMD64 = Platform("linux", "amd64")
 
@@ -193,11 +194,8 @@ def test_a_full_disk_is_one_clear_error(full_disk: Path) -> None:
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_disk(tmp_path / "small", "1m") as folder:
+        yield folder
 
 
 def test_an_archive_appears_whole_or_not_at_all(tmp_path: Path) -> None:

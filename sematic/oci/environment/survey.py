@@ -102,7 +102,6 @@ class _Surveyor:
         self._found = Survey()
         self._taken: set[str] = set()
         self._listings: dict[str, _Listing] = {}
-        self._pth: dict[str, str] = {}
 
     def run(self) -> Survey:
         found = self._found

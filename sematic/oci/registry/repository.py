@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sematic.oci.blob import Blob, Progress, Receipt, Source
 from sematic.oci.errors import Denied, RegistryError
 from sematic.oci.events import Listener, ignore
-from sematic.oci.manifest import Descriptor, Document, is_foreign
+from sematic.oci.manifest import Descriptor, Document
 from sematic.oci.memo import Forgetful, Memo
 from sematic.oci.reference import RegistryReference
 from sematic.oci.registry.auth import Authorizer
@@ -66,7 +66,7 @@ class Repository:
         return all(self.head(reference) == digest for reference in tags or (digest,))
 
     def has(self, descriptor: Descriptor) -> bool:
-        if is_foreign(descriptor.media_type) and descriptor.urls:
+        if descriptor.is_elsewhere:
             return True
         return self._is_remembered(descriptor) or self._client.has_blob(descriptor)
 
