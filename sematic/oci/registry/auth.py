@@ -74,7 +74,10 @@ class _Host:
 
 
 class Authorizer:
-    """Authorization headers for any number of registries, shared by threads."""
+    """Authorization headers for any number of registries, shared by threads.
+
+    A place is ``HOST/REPOSITORY``: credentials may be for one repository only.
+    """
 
     def __init__(self, transport: Transport, credentials: Credentials) -> None:
         self._transport = transport
@@ -82,61 +85,61 @@ class Authorizer:
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
 
-    def header(self, host: str, scopes: Sequence[str]) -> str:
+    def header(self, place: str, scopes: Sequence[str]) -> str:
         """The header to send from the start: "" until the registry has challenged once.
 
         :raises Denied: the credentials are known to be refused, or are broken.
         """
-        known = self._host(host)
+        known = self._host(place)
         with known.lock:
             if known.challenge is None:
                 return ""
             if refusal := known.refusals.get(frozenset(scopes)):
                 raise refusal
             if known.challenge.scheme == "basic":
-                return self._basic(host)
-            return self._token(host, known, scopes)
+                return self._basic(place)
+            return self._token(place, known, scopes)
 
-    def challenged(self, host: str, answer: Answer, scopes: Sequence[str], sent: str) -> str:
+    def challenged(self, place: str, answer: Answer, scopes: Sequence[str], sent: str) -> str:
         """The header to send after a 401.
 
         :param sent: the header that was refused, "" if there was none.
         :raises Denied: there is nothing else to send.
         """
-        known = self._host(host)
+        known = self._host(place)
         with known.lock:
-            self._learn(host, known, answer, scopes)
+            self._learn(place, known, answer, scopes)
             key = frozenset(scopes)
             if sent and known.tokens.get(key, ("", 0))[0] == sent:
                 del known.tokens[key]
-            header = self.header(host, scopes)
+            header = self.header(place, scopes)
         if header == sent:
-            self.refused(host, scopes)
+            self.refused(place, scopes)
         return header
 
-    def refused(self, host: str, scopes: Sequence[str]) -> None:
+    def refused(self, place: str, scopes: Sequence[str]) -> None:
         """Take note that the newest header was refused.
 
         :raises Denied: nothing else can be done. With a token, the registry's own words say more.
         """
-        known = self._host(host)
+        known = self._host(place)
         with known.lock:
             if known.challenge and known.challenge.scheme == "basic":
-                error = known.refusals[frozenset(scopes)] = self._refused(host)
+                error = known.refusals[frozenset(scopes)] = self._refused(place)
                 raise error
 
-    def source(self, host: str) -> str:
-        """Where the credentials for a host come from, "" if there are none or they are unused."""
-        if self._host(host).challenge is None:
+    def source(self, place: str) -> str:
+        """Where the credentials for a place come from, "" if there are none or they are unused."""
+        if self._host(place).challenge is None:
             return ""
-        credential = self._credentials.find(host)
+        credential = self._credentials.find(place)
         return str(credential) if credential else ""
 
-    def _host(self, host: str) -> _Host:
+    def _host(self, place: str) -> _Host:
         with self._lock:
-            return self._hosts.setdefault(host, _Host())
+            return self._hosts.setdefault(_host_of(place), _Host())
 
-    def _learn(self, host: str, known: _Host, answer: Answer, scopes: Sequence[str]) -> None:
+    def _learn(self, place: str, known: _Host, answer: Answer, scopes: Sequence[str]) -> None:
         challenges = parse_challenges(answer.headers.get("www-authenticate", ""))
         offered = {challenge.scheme: challenge for challenge in reversed(challenges)}
         challenge = offered.get("bearer") or offered.get("basic")
@@ -145,8 +148,8 @@ class Authorizer:
         ):
             schemes = ", ".join(offered) or "nothing"
             raise Denied(
-                f"{host} wants credentials, but offers no way to show them that is known here "
-                f"(Basic, Bearer), only {schemes}",
+                f"{_host_of(place)} wants credentials, but offers no way to show them that is "
+                f"known here (Basic, Bearer), only {schemes}",
                 status=401,
             )
         known.challenge = challenge
@@ -154,23 +157,23 @@ class Authorizer:
         missing = [scope for scope in asked if not _covers(scopes, scope)]
         known.challenged[frozenset(scopes)] = missing
 
-    def _basic(self, host: str) -> str:
-        credential = self._credentials.find(host)
+    def _basic(self, place: str) -> str:
+        credential = self._credentials.find(place)
         if credential is None:
-            raise Denied(f"{host} wants credentials.\n{missing_credentials(host)}", status=401)
+            raise self._refused(place)
         return _bearer(credential.registry_token) or credential.basic
 
-    def _token(self, host: str, known: _Host, scopes: Sequence[str]) -> str:
+    def _token(self, place: str, known: _Host, scopes: Sequence[str]) -> str:
         """A token for these scopes: one there is, or a new one."""
         key = frozenset(scopes)
         header, renew_at = known.tokens.get(key, ("", 0.0))
         if header and self._transport.patience.clock() < renew_at:
             return header
-        credential = self._credentials.find(host)
+        credential = self._credentials.find(place)
         if credential and credential.registry_token:
             return _bearer(credential.registry_token)
         try:
-            header, renew_at = self._fetch(host, known, scopes, credential)
+            header, renew_at = self._fetch(place, known, scopes, credential)
         except Denied as error:
             known.refusals[key] = error  # asked again it may lock the account
             raise
@@ -178,20 +181,20 @@ class Authorizer:
         return header
 
     def _fetch(
-        self, host: str, known: _Host, scopes: Sequence[str], credential: Credential | None
+        self, place: str, known: _Host, scopes: Sequence[str], credential: Credential | None
     ) -> tuple[str, float]:
         assert known.challenge is not None
         parameters = known.challenge.parameters
         # What the registry itself asked for leads: some servers read only the first scope.
         wanted = [*known.challenged.get(frozenset(scopes), ()), *scopes]
         fetched_at = self._transport.patience.clock()
-        realm = resolve(self._transport.base(host), parameters["realm"])
+        realm = resolve(self._transport.base(_host_of(place)), parameters["realm"])
         answer = None
         if credential and credential.identity_token:
             answer = self._post(realm, parameters, wanted, credential.identity_token)
         if answer is None or answer.status == 404:
             answer = self._get(realm, parameters, wanted, credential)
-        return self._read(host, realm, answer, credential, fetched_at)
+        return self._read(place, realm, answer, credential, fetched_at)
 
     def _post(
         self, realm: str, parameters: Mapping[str, str], scopes: Sequence[str], secret: str
@@ -230,7 +233,7 @@ class Authorizer:
             raise Denied(f"no credentials are sent to {realm}, because it is not https", status=401)
 
     def _read(
-        self, host: str, realm: str, answer: Answer, credential: Credential | None, at: float
+        self, place: str, realm: str, answer: Answer, credential: Credential | None, at: float
     ) -> tuple[str, float]:
         """The header and when to renew it, from what the token server answered."""
         import json
@@ -238,9 +241,9 @@ class Authorizer:
         server = urlsplit(realm).netloc
         if answer.status != 200:
             if 400 <= answer.status < 500 and not answer.is_passing:
-                raise self._refused(host, server, answer.status)
+                raise self._refused(place, server, answer.status)
             raise RegistryError(
-                f"{server} gave no token for {host}: it answered {answer.status}",
+                f"{server} gave no token for {_host_of(place)}: it answered {answer.status}",
                 status=answer.status,
             )
         try:
@@ -250,17 +253,24 @@ class Authorizer:
         except (ValueError, TypeError, AttributeError):
             token, seconds = "", 0.0
         if not token or not token.isprintable():
-            raise RegistryError(f"{server} gave no token for {host}: its answer has none")
+            raise RegistryError(
+                f"{server} gave no token for {_host_of(place)}: its answer has none"
+            )
         return _bearer(token), at + seconds - min(seconds / 4, 60)
 
-    def _refused(self, host: str, server: str = "", status: int = 401) -> Denied:
+    def _refused(self, place: str, server: str = "", status: int = 401) -> Denied:
+        host = _host_of(place)
         via = f" (token server {server})" if server and server != host else ""
-        credential = self._credentials.find(host)
+        credential = self._credentials.find(place)
         if credential is None:
             message = f"{host}{via} wants credentials.\n{missing_credentials(host)}"
         else:
             message = f"{host}{via} refused the credentials from {credential}."
         return Denied(message, status=status)
+
+
+def _host_of(place: str) -> str:
+    return place.partition("/")[0]
 
 
 def _bearer(token: str) -> str:

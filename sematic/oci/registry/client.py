@@ -50,6 +50,7 @@ class RegistryClient:
         self.repository = repository
         self.transport = transport
         self._authorizer = authorizer
+        self._place = f"{host}/{repository}"
         self._api_host = _HUB_API if host == DOCKER_HUB else host
         self._scope = repository_scope(repository, "pull,push" if push else "pull")
 
@@ -235,19 +236,19 @@ class RegistryClient:
             together = {**(headers or {}), **credentials}
             return self.transport.request(method, url, together, body=body, manner=manner)
 
-        sent = self._authorizer.header(self.host, wanted) if is_own else ""
+        sent = self._authorizer.header(self._place, wanted) if is_own else ""
         answer = request(sent)
         if is_own and _is_challenge(answer, base):
-            sent = self._authorizer.challenged(self.host, answer, wanted, sent)
+            sent = self._authorizer.challenged(self._place, answer, wanted, sent)
             if not isinstance(body, Body):
                 answer = request(sent)
                 if _is_challenge(answer, base):
-                    self._authorizer.refused(self.host, wanted)
+                    self._authorizer.refused(self._place, wanted)
         return answer
 
     def _expect(self, answer: Answer, statuses: Collection[int], what: str) -> None:
         if answer.status not in statuses:
-            source = self._authorizer.source(self.host)
+            source = self._authorizer.source(self._place)
             raise refusal(answer, what, self.host, self.repository, source)
 
     def _verify(self, data: bytes, digest: str, what: str) -> None:

@@ -155,6 +155,23 @@ def test_basic_credentials_are_shown_where_they_are_wanted(
     assert shown == ["", "Basic", "Basic"]
 
 
+def test_repositories_of_one_registry_may_have_users_of_their_own(
+    scripted: ScriptedRegistry, opened: Opener, tmp_path: Path
+) -> None:
+    scripted.auth, scripted.users = "basic", {"one": "1", "two": "2"}
+    auths = {
+        f"{scripted.host}/{user}": {"username": user, "password": password}
+        for user, password in scripted.users.items()
+    }
+    path = tmp_path / "home/.config/containers/auth.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"auths": auths}))
+    for user in scripted.users:
+        assert opened(f"{user}/app").put(known(), unheard).fate == "new"
+        shown = scripted.asked("PUT", f"/{user}/app/")[-1].headers["Authorization"]
+        assert base64.b64decode(shown.removeprefix("Basic ")).decode().startswith(f"{user}:")
+
+
 @pytest.mark.parametrize("scheme", ["basic", "bearer"])
 def test_a_wrong_password_fails_at_once_and_once(
     scheme: str,

@@ -65,6 +65,36 @@ def test_no_other_host_counts(key: str, environ: dict[str, str], tmp_path: Path)
     assert Credentials(environ=environ).find(HOST) is None
 
 
+def test_podman_keeps_credentials_for_parts_of_a_registry(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    users = {HOST: "all", f"{HOST}/team": "team", f"{HOST}/team/app": "app"}
+    auths = {key: {"auth": auth(user)} for key, user in users.items()}
+    write(tmp_path / ".config/containers/auth.json", {"auths": auths})
+    credentials = Credentials(environ=environ)
+    found = {
+        name: credentials.find(f"{HOST}/{name}")
+        for name in ("team/app", "team/app/sub", "team/other", "teams/app", "app")
+    }
+    assert {name: credential and credential.username for name, credential in found.items()} == {
+        "team/app": "app",
+        "team/app/sub": "app",
+        "team/other": "team",
+        "teams/app": "all",
+        "app": "all",
+    }
+
+
+def test_a_helper_is_asked_once_for_all_repositories(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    calls = helper(tmp_path, "keeper", """echo '{"Username": "me", "Secret": "secret"}'""")
+    docker(tmp_path, credsStore="keeper")
+    credentials = Credentials(environ=environ)
+    assert credentials.find(f"{HOST}/one") == credentials.find(f"{HOST}/two") is not None
+    assert calls.read_text() == f"get {HOST}\n"
+
+
 @pytest.mark.parametrize("key", ["https://index.docker.io/v1/", "docker.io", "index.docker.io"])
 def test_docker_hub_has_several_names(key: str, environ: dict[str, str], tmp_path: Path) -> None:
     docker(tmp_path, auths={key: {"auth": auth()}})

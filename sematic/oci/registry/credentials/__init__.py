@@ -1,0 +1,22 @@
+"""Who to be at a registry: what the environment, docker, podman and the clouds say.
+
+Read in this order, the first that knows the registry counts:
+
+1. ``SEMATIC_REGISTRY_USERNAME`` and ``SEMATIC_REGISTRY_PASSWORD``, for one host only;
+2. ``$REGISTRY_AUTH_FILE``;
+3. ``$DOCKER_CONFIG/config.json``, else ``~/.docker/config.json``;
+4. podman's ``$XDG_RUNTIME_DIR/containers/auth.json``, ``~/.config/containers/auth.json``.
+
+Of a file, its credential helpers come before what it holds itself. Nothing is read before a
+registry asks for credentials.
+
+    search          the order
+    ├── files       docker's and podman's files
+    └── helpers     programs that keep credentials
+        credential  what is found
+"""
+
+from sematic.oci.registry.credentials.credential import Credential
+from sematic.oci.registry.credentials.search import Credentials
+
+__all__ = ["Credential", "Credentials"]

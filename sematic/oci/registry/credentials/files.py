@@ -1,0 +1,107 @@
+"""Docker's config.json and podman's auth.json (containers-auth.json(5))."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sematic.oci.errors import Denied
+from sematic.oci.reference import DOCKER_HUB
+from sematic.oci.registry.credentials.credential import Credential
+
+_HUB_NAMES = {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
+
+
+class AuthFile:
+    """A file that may hold credentials; one that is not there holds none.
+
+    :raises Denied: it cannot be read, or is not JSON.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._config = _read(path)
+
+    def helper(self, host: str) -> str:
+        """The name of the credential helper for a host, "" if there is none."""
+        own = _of_host(self._config.get("credHelpers"), host)
+        return str(own or self._config.get("credsStore") or "")
+
+    def credential(self, place: str) -> Credential | None:
+        """What the file itself holds for ``HOST[/REPOSITORY]``: for the longest part of it.
+
+        :raises Denied: what it holds is no credential.
+        """
+        for part in _parts(place):
+            entry = _of_host(self._config.get("auths"), part)
+            if isinstance(entry, dict) and (found := _credential(entry, f"{self.path}", part)):
+                return found
+        return None
+
+
+def canonical(host: str) -> str:
+    """One name per registry: Docker Hub has several."""
+    host = host.lower()
+    return DOCKER_HUB if host in _HUB_NAMES else host
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise Denied(
+            f"{path}, where registry credentials may be, cannot be read: {error}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise Denied(f"{path}, where registry credentials may be, is not JSON: {error}") from None
+    return config if isinstance(config, dict) else {}
+
+
+def _parts(place: str) -> Iterator[str]:
+    """``host/team/app``, ``host/team``, ``host``: podman keeps credentials for any of them."""
+    while place:
+        yield place
+        place = place.rpartition("/")[0]
+
+
+def _of_host(entries: Any, place: str) -> Any:
+    """What a mapping with hosts, URLs or namespaces as keys has for a place."""
+    if not isinstance(entries, dict):
+        return None
+    if place in entries:
+        return entries[place]
+    return next((value for key, value in entries.items() if _key_place(key) == place), None)
+
+
+def _key_place(key: str) -> str:
+    """What a key is about: a host however it is written, or podman's ``HOST/NAMESPACE``."""
+    is_url = "://" in key
+    host, _, path = key.partition("://")[2 if is_url else 0].partition("/")
+    is_host = is_url or not path or path.startswith(("v1", "v2"))
+    return canonical(host) if is_host else f"{canonical(host)}/{path}"
+
+
+def _credential(entry: Mapping[str, Any], source: str, place: str) -> Credential | None:
+    username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
+    if auth := entry.get("auth"):
+        try:
+            decoded = base64.b64decode(str(auth), validate=True).decode().rstrip("\0")
+        except (binascii.Error, UnicodeError):
+            decoded = ""
+        username, colon, password = decoded.partition(":")
+        if not colon:
+            raise Denied(f"{source}: what stands there for {place} is not USER:PASSWORD in base64")
+    found = Credential(
+        username,
+        password,
+        str(entry.get("identitytoken") or ""),
+        str(entry.get("registrytoken") or ""),
+        source,
+    )
+    return found if found.basic or found.registry_token else None
