@@ -18,6 +18,7 @@ Each part knows those below it only:
             transport   HTTP: connections, redirects, trying again
             ├── backoff     waiting, for all threads together
             ├── body        a blob on its way, counted
+            ├── pointers    where a host may send us
             ├── routes      plain or TLS, proxies, certificates
             └── answer      what a server said
 

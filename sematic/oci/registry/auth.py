@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from sematic.oci.errors import Denied, RegistryError
 from sematic.oci.registry.credentials import Credential, Credentials
 from sematic.oci.registry.failures import missing_credentials
-from sematic.oci.registry.routes import resolve
+from sematic.oci.registry.pointers import pointed
 
 if TYPE_CHECKING:
     from sematic.oci.registry.answer import Answer
@@ -188,7 +188,8 @@ class Authorizer:
         # What the registry itself asked for leads: some servers read only the first scope.
         wanted = [*known.challenged.get(frozenset(scopes), ()), *scopes]
         fetched_at = self._transport.patience.clock()
-        realm = resolve(self._transport.base(_host_of(place)), parameters["realm"])
+        transport = self._transport
+        realm = pointed(transport.base(_host_of(place)), parameters["realm"], transport.routes)
         answer = None
         if credential and credential.identity_token:
             answer = self._post(realm, parameters, wanted, credential.identity_token)

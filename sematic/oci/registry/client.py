@@ -14,7 +14,8 @@ from sematic.oci.registry.answer import Answer
 from sematic.oci.registry.auth import Authorizer, repository_scope
 from sematic.oci.registry.body import Body
 from sematic.oci.registry.failures import NoAnswer, refusal
-from sematic.oci.registry.routes import origin, resolve
+from sematic.oci.registry.pointers import pointed
+from sematic.oci.registry.routes import origin
 from sematic.oci.registry.transport import ASK, CANCEL, READ, SEND, Manner, Transport
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class RegistryClient:
             except (ValueError, AttributeError):
                 raise RegistryError(f"{self.host} answered with no list of tags") from None
             yield from names
-            url = _next_page(answer)
+            url = self._next_page(answer)
 
     # Blobs
 
@@ -152,13 +153,13 @@ class RegistryClient:
         url = self._url(f"blobs/uploads/?mount={digest}&from={quote(repository)}")
         answer = self._ask("POST", url, scopes=scopes)
         self._expect(answer, (201, 202), f"to mount the blob {digest} from {repository}")
-        return _location(answer) if answer.status == 202 else None
+        return self._location(answer) if answer.status == 202 else None
 
     def open_upload(self) -> str:
         """Open an upload session: its URL."""
         answer = self._ask("POST", self._url("blobs/uploads/"))
         self._expect(answer, (202,), "to open an upload")
-        return _location(answer) or self._lacks_location()
+        return self._location(answer) or self._lacks_location()
 
     def put_upload(self, location: str, digest: str, body: Body) -> None:
         """Send a whole blob into a session, and close it."""
@@ -170,7 +171,7 @@ class RegistryClient:
         answer = self._send("PATCH", location, body)
         # The specification says 202; ECR says 201 and others 204.
         self._expect(answer, (200, 201, 202, 204), "to take the bytes of a blob")
-        return _location(answer) or location
+        return self._location(answer) or location
 
     def commit_upload(self, location: str, digest: str) -> None:
         """Close a session that has received everything."""
@@ -203,6 +204,19 @@ class RegistryClient:
         stored = answer.headers.get("docker-content-digest", digest)
         if stored != digest and stored.partition(":")[0] == digest.partition(":")[0]:
             raise DigestError(f"{self.host} stored {stored} where {digest} was sent")
+
+    def _location(self, answer: Answer) -> str:
+        """The Location of an answer, which may be relative; "" if there is none."""
+        location = answer.headers.get("location", "")
+        return pointed(answer.url, location, self.transport.routes) if location else ""
+
+    def _next_page(self, answer: Answer) -> str:
+        """The next page's URL (RFC 8288), "" after the last."""
+        link, _, relation = answer.headers.get("link", "").partition(";")
+        if "next" not in relation:
+            return ""
+        page = link.strip().removeprefix("<").removesuffix(">")
+        return pointed(answer.url, page, self.transport.routes)
 
     def _lacks_location(self) -> str:
         raise RegistryError(f"{self.host} opened an upload, but does not say where")
@@ -269,12 +283,6 @@ def _is_challenge(answer: Answer, base: str) -> bool:
     return answer.status == 401 and origin(answer.url) == origin(base)
 
 
-def _location(answer: Answer) -> str:
-    """The Location of an answer, which may be relative; "" if there is none."""
-    location = answer.headers.get("location", "")
-    return resolve(answer.url, location) if location else ""
-
-
 def _same_scheme(url: str, base: str) -> str:
     """A URL of the registry itself, over https where the registry is.
 
@@ -286,11 +294,3 @@ def _same_scheme(url: str, base: str) -> str:
 
 def _with_digest(location: str, digest: str) -> str:
     return f"{location}{'&' if '?' in location else '?'}digest={digest}"
-
-
-def _next_page(answer: Answer) -> str:
-    """The next page's URL (RFC 8288), "" after the last."""
-    link, _, relation = answer.headers.get("link", "").partition(";")
-    if "next" not in relation:
-        return ""
-    return resolve(answer.url, link.strip().removeprefix("<").removesuffix(">"))

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from sematic.oci.errors import RegistryError, SettingsError
+from sematic.oci.errors import SettingsError
 
 if TYPE_CHECKING:
     import ssl
@@ -37,21 +37,6 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname or "", port
 
 
-def resolve(url: str, location: str) -> str:
-    """What a Location, Link or realm stands for in an answer to a URL.
-
-    :raises RegistryError: it is no address.
-    """
-    try:
-        target = urljoin(url, location)
-        origin(target)
-    except ValueError:
-        raise RegistryError(
-            f"{urlsplit(url).netloc} pointed to {location!r}, which is no address"
-        ) from None
-    return target
-
-
 class Routes:
     """What the user and the environment say of the ways to hosts.
 
@@ -68,9 +53,13 @@ class Routes:
 
     def may_be_plain(self, host: str) -> bool:
         """Whether plain http is allowed."""
+        return is_loopback(host) or self.is_trusted(host)
+
+    def is_trusted(self, host: str) -> bool:
+        """Whether the user named a host as one that may be insecure."""
         host = host.lower()
         name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
-        return is_loopback(host) or not self._insecure.isdisjoint((host, name))
+        return not self._insecure.isdisjoint((host, name))
 
     def proxy(self, scheme: str, host: str) -> str:
         """The URL of the proxy for a host, "" where there is none. Never one for loopback."""

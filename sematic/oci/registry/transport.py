@@ -18,7 +18,8 @@ from sematic.oci.registry.answer import Answer
 from sematic.oci.registry.backoff import Backoff, Patience
 from sematic.oci.registry.body import Body, BodyFailure
 from sematic.oci.registry.failures import NoAnswer, no_answer
-from sematic.oci.registry.routes import Routes, origin, resolve
+from sematic.oci.registry.pointers import pointed
+from sematic.oci.registry.routes import Routes, origin
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -167,7 +168,7 @@ class Transport:
             location = answer.headers.get("location")
             if answer.status not in _REDIRECTS or method not in ("GET", "HEAD") or not location:
                 return answer
-            target = resolve(url, location)
+            target = pointed(url, location, self.routes)
             if origin(target) != origin(url):
                 headers.pop("Authorization", None)
             url = target
