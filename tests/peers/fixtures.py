@@ -1,4 +1,4 @@
-"""pytest fixtures with real registries and tools, each made once per session when first asked for.
+"""pytest fixtures with real registries and tools, most made once per session when asked for.
 
 Made known in the top-level conftest.py: `pytest_plugins = ["tests.peers.fixtures"]`. A peer that is
 not installed is a failure, never a skip. Nothing outlives the session.
@@ -20,6 +20,7 @@ from tests.peers.podman import podman as start_podman
 from tests.peers.registry import Registry
 from tests.peers.registry import crane_registry as start_crane_registry
 from tests.peers.registry import registry as start_registry
+from tests.peers.tokens import Account, TokenServer, token_server
 from tests.peers.tools import Crane, Skopeo, Tool, Umoci
 
 
@@ -50,6 +51,20 @@ def docker_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]
 def crane_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]:
     """`crane registry serve`: a second implementation, which knows referrers."""
     with start_crane_registry(peers_folder / "crane-registry") as registry:
+        yield registry
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Iterator[TokenServer]:
+    """A token server of the test's own, which knows `me` with the password `secret`."""
+    with token_server(tmp_path / "tokens", {"me": Account("secret")}) as server:
+        yield server
+
+
+@pytest.fixture
+def token_registry(peers_cache: Path, tokens: TokenServer, tmp_path: Path) -> Iterator[Registry]:
+    """A docker-registry of the test's own that wants tokens of `tokens`."""
+    with start_registry(tmp_path / "token-registry", tokens=tokens) as registry:
         yield registry
 
 

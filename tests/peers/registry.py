@@ -23,7 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from tests.peers.certificates import Tls
 from tests.peers.install import tools_folder
+from tests.peers.tokens import TokenServer
 
 _START_SECONDS = 30
 _LISTENING = re.compile(r"(?:listening on 127\.0\.0\.1:|serving on port )(\d+)")
@@ -34,14 +36,6 @@ _MARK = "/v2/?mark="
 
 class RegistryError(Exception):
     """A registry did not start or does not answer."""
-
-
-@dataclass(frozen=True)
-class Tls:
-    """Files in PEM. `certificate` is self-signed, so it is its own CA file for clients."""
-
-    certificate: Path
-    key: Path
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ class Registry:
 def _get(host: str, path: str, tls: Tls | None) -> None:
     connection = (
         http.client.HTTPSConnection(
-            host, timeout=10, context=ssl.create_default_context(cafile=tls.certificate)
+            host, timeout=10, context=ssl.create_default_context(cafile=tls.authority)
         )
         if tls
         else http.client.HTTPConnection(host, timeout=10)
@@ -102,13 +96,15 @@ def registry(
     root: Path,
     *,
     htpasswd: Mapping[str, str] | None = None,
+    tokens: TokenServer | None = None,
     tls: Tls | None = None,
     delete: bool = True,
     readonly: bool = False,
 ) -> Iterator[Registry]:
     """docker-registry with its storage in `root`/data, which outlives it.
 
-    `htpasswd` maps user names to passwords. Two may share a root, one of them read-only.
+    `htpasswd` maps user names to passwords; `tokens` gives the tokens that are wanted instead. Two
+    may share a root, one of them read-only.
     """
     run = _run_folder(root)
     storage: dict[str, object] = {
@@ -130,6 +126,15 @@ def registry(
         file = run / "htpasswd"
         file.write_text("".join(f"{user}:{_bcrypt(word)}\n" for user, word in htpasswd.items()))
         config["auth"] = {"htpasswd": {"realm": "tests", "path": str(file)}}
+    if tokens is not None:
+        config["auth"] = {
+            "token": {
+                "realm": tokens.realm,
+                "service": tokens.service,
+                "issuer": tokens.issuer,
+                "rootcertbundle": str(tokens.certificate),
+            }
+        }
     file = run / "config.yml"
     file.write_text(json.dumps(config))
     command = ["docker-registry", "serve", str(file)]
@@ -147,22 +152,6 @@ def crane_registry(root: Path) -> Iterator[Registry]:
     command = [crane, "registry", "serve", "--address", "127.0.0.1:0", "--disk", str(data)]
     with _serving(command, out=run / "stdout.log", err=run / "server.log") as port:
         yield Registry(f"127.0.0.1:{port}", root, run / "server.log")
-
-
-def self_signed(folder: Path) -> Tls:
-    """A certificate for 127.0.0.1 and localhost, made by openssl."""
-    made = Tls(folder / "tls.crt", folder / "tls.key")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
-            *("-out", str(made.certificate), "-keyout", str(made.key)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return made
 
 
 def _run_folder(root: Path) -> Path:

@@ -6,15 +6,19 @@ import gzip
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.error import HTTPError
+from urllib.parse import quote, unquote
+from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.peers.certificates import Tls, privately_signed, self_signed
 from tests.peers.podman import Podman
-from tests.peers.registry import Registry, self_signed
+from tests.peers.registry import Registry
 from tests.peers.registry import registry as start_registry
+from tests.peers.tokens import TokenServer
 from tests.peers.tools import Crane, Skopeo, Tool, ToolError, Umoci
 
 EMPTY_TAR = b"\0" * 10240
@@ -169,8 +173,56 @@ def test_a_registry_with_passwords(skopeo: Skopeo, tmp_path: Path) -> None:
             skopeo.inspect(f"docker://{ref}", "--creds=me:wrong")
 
 
-def test_a_registry_with_tls(skopeo: Skopeo, tmp_path: Path) -> None:
-    with start_registry(tmp_path / "registry", tls=self_signed(tmp_path)) as registry:
+def test_a_registry_with_tokens(
+    token_registry: Registry, tokens: TokenServer, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    tokens.anonymous = {"*": "pull"}
+    ref = push_small(skopeo, token_registry, tmp_path, "--dest-creds=me:secret")
+    assert skopeo.inspect(f"docker://{ref}")["Layers"]
+    assert ("PUT", "/v2/small/manifests/latest", 201) in token_registry.requests()
+    with pytest.raises(ToolError, match="incorrect username or password"):
+        skopeo.inspect(f"docker://{ref}", "--creds=me:wrong")
+    with pytest.raises(ToolError, match=r"requested access to the resource is denied"):
+        skopeo.copy(f"docker://{ref}", f"docker://{ref}-2")
+    assert tokens.requests[-1].scopes == ["repository:small:pull,push"]
+    assert "Authorization" not in tokens.requests[-1].headers
+
+
+def test_a_token_comes_by_post_for_a_refresh_token(
+    token_registry: Registry, tokens: TokenServer, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    entry = {"auth": "bWU6", "identitytoken": tokens.refresh_token("me")}
+    file = tmp_path / "auth.json"
+    file.write_text(json.dumps({"auths": {token_registry.host: entry}}))
+    push_small(skopeo, token_registry, tmp_path, f"--authfile={file}")
+    assert {request.method for request in tokens.requests} == {"POST"}
+
+
+def test_a_token_runs_out(token_registry: Registry, tokens: TokenServer) -> None:
+    tokens.anonymous = {"*": "pull"}
+    scope = f"service={quote(tokens.service)}&scope=repository:small:pull"
+
+    def status(seconds: int) -> int:
+        tokens.seconds = seconds
+        with urlopen(f"{tokens.realm}?{scope}") as answer:
+            token = json.load(answer)["token"]
+        header = {"Authorization": f"Bearer {token}"}
+        try:
+            urlopen(
+                Request(f"{token_registry.url}/v2/small/manifests/none", headers=header)
+            ).close()
+        except HTTPError as error:
+            with error:
+                return error.code
+        return 200
+
+    assert status(5) == 404
+    assert status(-1) == 401
+
+
+@pytest.mark.parametrize("make", [self_signed, privately_signed])
+def test_a_registry_with_tls(make: Callable[[Path], Tls], skopeo: Skopeo, tmp_path: Path) -> None:
+    with start_registry(tmp_path / "registry", tls=make(tmp_path)) as registry:
         push_small(skopeo, registry, tmp_path)
         assert ("PUT", "/v2/small/manifests/latest", 201) in registry.requests()
 

@@ -12,7 +12,8 @@ from sematic.oci.reference import RegistryReference
 from sematic.oci.registry import Repository, open_repository
 from sematic.oci.registry.failures import NoAnswer
 from tests.oci.registry.blobs import DATA, Streamed, known, manifest, unheard
-from tests.peers.registry import Registry, self_signed
+from tests.peers.certificates import self_signed
+from tests.peers.registry import Registry
 from tests.peers.registry import registry as start_registry
 from tests.peers.tools import Crane
 
@@ -138,7 +139,7 @@ def private_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry
 @pytest.fixture
 def trusted(private_registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     assert private_registry.tls
-    monkeypatch.setenv("SSL_CERT_FILE", str(private_registry.tls.certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(private_registry.tls.authority))
     return private_registry
 
 
@@ -160,7 +161,7 @@ def test_a_certificate_bundle_may_be_named_as_for_requests(
     private_registry: Registry, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert private_registry.tls
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(private_registry.tls.certificate))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(private_registry.tls.authority))
     log_in(monkeypatch)
     assert open_at(private_registry, name).head("v1") is None
 
