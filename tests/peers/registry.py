@@ -98,13 +98,15 @@ def registry(
     htpasswd: Mapping[str, str] | None = None,
     tokens: TokenServer | None = None,
     tls: Tls | None = None,
+    clients: Path | None = None,
     delete: bool = True,
     readonly: bool = False,
 ) -> Iterator[Registry]:
     """docker-registry with its storage in `root`/data, which outlives it.
 
-    `htpasswd` maps user names to passwords; `tokens` gives the tokens that are wanted instead. Two
-    may share a root, one of them read-only.
+    `htpasswd` maps user names to passwords; `tokens` gives the tokens that are wanted instead.
+    `clients` is the authority whose certificates clients must show. Two may share a root, one of
+    them read-only.
     """
     run = _run_folder(root)
     storage: dict[str, object] = {
@@ -115,7 +117,12 @@ def registry(
         storage["maintenance"] = {"readonly": {"enabled": True}}
     listen: dict[str, object] = {"addr": "127.0.0.1:0", "secret": "tests"}
     if tls:
-        listen["tls"] = {"certificate": str(tls.certificate), "key": str(tls.key)}
+        authorities = {"clientcas": [str(clients)]} if clients else {}
+        listen["tls"] = {
+            "certificate": str(tls.certificate),
+            "key": str(tls.key),
+            **authorities,
+        }
     config: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "info", "accesslog": {"disabled": False}},

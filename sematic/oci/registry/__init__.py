@@ -19,7 +19,8 @@ Each part knows those below it only:
             ├── backoff     waiting, for all threads together
             ├── body        a blob on its way, counted
             ├── pointers    where a host may send us
-            ├── routes      plain or TLS, proxies, certificates
+            ├── routes      plain or TLS, proxies
+            ├── certificates  whom to trust, what to show
             └── answer      what a server said
 
 Importing this costs little: urllib3 and ssl come with the first request.

@@ -30,12 +30,14 @@ def no_answer(host: str, error: Exception, seconds: float) -> NoAnswer:
 
     :param seconds: how long the host was given.
     """
+    import ssl
+
     from urllib3 import exceptions
 
     if isinstance(error, exceptions.ProxyError):
         why = f"was not reached through the proxy: {_reason(error)}"
         return NoAnswer(f"{host} {why}\nCheck HTTPS_PROXY, HTTP_PROXY and NO_PROXY.", why)
-    if isinstance(error, exceptions.SSLError):
+    if isinstance(error, exceptions.SSLError) or isinstance(_innermost(error), ssl.SSLError):
         return _no_tls(host, error)
     if isinstance(error, exceptions.NameResolutionError):
         why = f"has no address: {_reason(error)}"
@@ -57,27 +59,42 @@ def no_answer(host: str, error: Exception, seconds: float) -> NoAnswer:
 def _no_tls(host: str, error: Exception) -> NoAnswer:
     text = _reason(error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
-        advice = "If its certificate is of a private authority, set SSL_CERT_FILE to that one's."
+        advice = (
+            "If its certificate is of a private authority, set SSL_CERT_FILE to that one's, or put "
+            f"it into ~/.config/containers/certs.d/{host}."
+        )
         why = f"is not trusted: {text}"
         return NoAnswer(f"{host} {why}\n{advice}", why, is_passing=False)
     if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:
         advice = "If it is to be spoken to in plain http, name it in SEMATIC_INSECURE_REGISTRIES."
         why = f"does not speak TLS: {text}"
         return NoAnswer(f"{host} {why}\n{advice}", why, is_passing=False)
+    if "CERTIFICATE" in text and "ALERT" in text:
+        advice = (
+            "If it wants to be shown one, put NAME.cert and NAME.key into "
+            f"~/.config/containers/certs.d/{host}."
+        )
+        why = f"does not take the certificate of this machine: {text}"
+        return NoAnswer(f"{host} {why}\n{advice}", why, is_passing=False)
     why = f"broke TLS off: {text}"
     return NoAnswer(f"{host} {why}", why)
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost reason there is: urllib3 wraps them several times."""
+    error = _innermost(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The error behind all others: urllib3 wraps them several times."""
     seen: BaseException | None = error
     while seen is not None:
         error = seen
         inner = [arg for arg in seen.args if isinstance(arg, BaseException)]
         seen = inner[0] if inner else seen.__cause__
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+    return error
 
 
 _NO_CREDENTIALS = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sematic.oci.errors import SettingsError
+from sematic.oci.registry.certificates import certificates_folder, tls_context
 
 if TYPE_CHECKING:
     import ssl
@@ -77,24 +78,16 @@ class Routes:
             )
         return url
 
-    def tls(self) -> ssl.SSLContext:
-        """A context that trusts SSL_CERT_FILE, else REQUESTS_CA_BUNDLE, else the system.
+    def tls(self, folder: Path | None) -> ssl.SSLContext:
+        """What TLS connections are made with, by the certificates folder of the host.
 
-        :raises SettingsError: a variable names no certificates.
+        :raises SettingsError: a variable or the folder names no certificates.
         """
-        import ssl
+        return tls_context(self._environ, folder)
 
-        for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
-            if path := self._environ.get(variable):
-                try:
-                    if Path(path).is_dir():
-                        return ssl.create_default_context(capath=path)
-                    return ssl.create_default_context(cafile=path)
-                except OSError as error:  # ssl.SSLError is one
-                    raise SettingsError(
-                        f"{variable}={path}: no certificates can be read there: {error}"
-                    ) from None
-        return ssl.create_default_context()
+    def certificates(self, host: str) -> Path | None:
+        """The folder with certificates for one host, None if there is none."""
+        return certificates_folder(host, self._environ)
 
     def _variable(self, name: str) -> str:
         return self._environ.get(name) or self._environ.get(name.upper()) or ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -76,7 +77,7 @@ class Transport:
         self._base_lock = threading.Lock()
         self._backoffs: dict[str, Backoff] = {}
         self._bases: dict[str, str] = {}
-        self._pools: dict[tuple[str, str], PoolManager] = {}
+        self._pools: dict[tuple[str, str, Path | None], PoolManager] = {}
         self._stopped = threading.Event()
 
     def base(self, host: str) -> str:
@@ -219,16 +220,18 @@ class Transport:
                 f"{_hidden(url)} is not asked, because it is not https.\nIf this host is to be "
                 "trusted without encryption, name it in SEMATIC_INSECURE_REGISTRIES."
             )
-        key = parts.scheme, self.routes.proxy(parts.scheme, parts.netloc)
+        secure = parts.scheme == "https"
+        folder = self.routes.certificates(parts.netloc) if secure else None
+        key = parts.scheme, self.routes.proxy(parts.scheme, parts.netloc), folder
         with self._lock:
             if key not in self._pools:
                 self._pools[key] = self._new_pool(*key)
             return self._pools[key]
 
-    def _new_pool(self, scheme: str, proxy: str) -> PoolManager:
+    def _new_pool(self, scheme: str, proxy: str, folder: Path | None) -> PoolManager:
         from urllib3 import PoolManager, ProxyManager, make_headers
 
-        tls = self.routes.tls() if scheme == "https" else None
+        tls = self.routes.tls(folder) if scheme == "https" else None
         if not proxy:
             return PoolManager(maxsize=self._connections, ssl_context=tls)
         user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])

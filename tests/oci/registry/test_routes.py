@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from sematic.oci.errors import SettingsError
@@ -82,9 +80,3 @@ def test_no_proxy_takes_networks() -> None:
 def test_a_socks_proxy_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="socks5"):
         Routes(environ={"HTTPS_PROXY": "socks5://p:1"}).proxy("https", "example.com")
-
-
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-def test_a_certificate_file_that_is_not_there_is_named(variable: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=f"{variable}=.*nowhere"):
-        Routes(environ={variable: str(tmp_path / "nowhere")}).tls()
