@@ -59,7 +59,9 @@ def test_docker_config_has_hosts_and_urls_as_keys(
     assert found == Credential("me", "secret", source=str(path))
 
 
-@pytest.mark.parametrize("key", [f"{HOST}:5000", f"{HOST}/team/app", "example.com", f"x.{HOST}"])
+@pytest.mark.parametrize(
+    "key", [f"{HOST}:5000", f"{HOST}/team/app", f"{HOST}/v2ray", "example.com", f"x.{HOST}"]
+)
 def test_no_other_host_counts(key: str, environ: dict[str, str], tmp_path: Path) -> None:
     docker(tmp_path, auths={key: {"auth": auth()}})
     assert Credentials(environ=environ).find(HOST) is None

@@ -83,7 +83,7 @@ def _key_place(key: str) -> str:
     """What a key is about: a host however it is written, or podman's ``HOST/NAMESPACE``."""
     is_url = "://" in key
     host, _, path = key.partition("://")[2 if is_url else 0].partition("/")
-    is_host = is_url or not path or path.startswith(("v1", "v2"))
+    is_host = is_url or not path or path.partition("/")[0] in ("v1", "v2")
     return canonical(host) if is_host else f"{canonical(host)}/{path}"
 
 
