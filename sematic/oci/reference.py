@@ -108,6 +108,27 @@ def check_tag(tag: str) -> str:
     return tag
 
 
+def check_registry(place: str) -> str:
+    """The place itself: ``HOST[:PORT]``, or ``HOST[:PORT]/NAMESPACE`` for a part of it.
+
+    :raises InvalidReference: no reference to an image begins so.
+    """
+    host, slash, namespace = place.partition("/")
+    is_host = _names_host(host) and _HOST.fullmatch(host)
+    if not is_host or (slash and not _REPOSITORY.fullmatch(namespace)):
+        raise InvalidReference(
+            f"{re.sub('.*@', '...@', place)!r} is no registry: write HOST[:PORT], or "
+            "HOST[:PORT]/NAMESPACE for a part of it.\n"
+            "A HOST has a dot or a port, or is localhost; Docker Hub is docker.io."
+        )
+    return place
+
+
+def _names_host(text: str) -> bool:
+    """Whether the first part of a reference is a host, and not Docker Hub's namespace."""
+    return "." in text or ":" in text or text == "localhost" or text.startswith("[")
+
+
 def _parse_path(text: str, scheme: str, rest: str) -> LayoutReference | ArchiveReference:
     path, digest = _split_digest(text, rest)
     tag = ""
@@ -129,7 +150,7 @@ def _parse_path(text: str, scheme: str, rest: str) -> LayoutReference | ArchiveR
 def _parse_registry(text: str) -> RegistryReference:
     rest, digest = _split_digest(text, text.removeprefix("docker://"))
     first, slash, remainder = rest.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost" or first.startswith("[")):
+    if slash and _names_host(first):
         host, path = first, remainder
     else:
         host, path = DOCKER_HUB, rest

@@ -10,8 +10,10 @@ Read in this order, the first that knows the registry counts:
 Of a file, its credential helpers come before what it holds itself. Nothing is read before a
 registry asks for credentials.
 
+    store           where logins are kept
     search          the order
-    ├── files       docker's and podman's files
+    ├── edit        docker's file, changed
+    ├── files       docker's and podman's files, read
     └── helpers     programs that keep credentials
         credential  what is found
 """

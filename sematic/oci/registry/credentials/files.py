@@ -1,4 +1,4 @@
-"""Docker's config.json and podman's auth.json (containers-auth.json(5))."""
+"""Docker's config.json and podman's auth.json (containers-auth.json(5)), as they are read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AuthFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._config = _read(path)
+        self._config = read_config(path)
 
     def helper(self, host: str) -> str:
         """The name of the credential helper for a host, "" if there is none."""
@@ -43,24 +43,45 @@ class AuthFile:
         return None
 
 
-def canonical(host: str) -> str:
-    """One name per registry: Docker Hub has several."""
-    host = host.lower()
-    return DOCKER_HUB if host in _HUB_NAMES else host
+def read_config(path: Path) -> dict[str, Any]:
+    """What a file holds; nothing where it is not there, or empty.
 
-
-def _read(path: Path) -> dict[str, Any]:
+    :raises Denied: it cannot be read, is not JSON, or not such a file.
+    """
     try:
-        config = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        config = json.loads(data) if data.strip() else {}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise Denied(
-            f"{path}, where registry credentials may be, cannot be read: {error}"
+            f"{path}, where registry credentials may be, cannot be read: {error.strerror}"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise Denied(f"{path}, where registry credentials may be, is not JSON: {error}") from None
-    return config if isinstance(config, dict) else {}
+        raise _unusable(path, f"is not JSON: {error}") from None
+    if not isinstance(config, dict) or not isinstance(config.get("auths") or {}, dict):
+        raise _unusable(path, "does not look like docker's config.json")
+    return config
+
+
+def _unusable(path: Path, why: str) -> Denied:
+    return Denied(
+        f"{path}, where registry credentials may be, {why}\nRepair it, or move it out of the way."
+    )
+
+
+def key_place(key: str) -> str:
+    """What a key is about: a host however it is written, or podman's ``HOST/NAMESPACE``."""
+    is_url = "://" in key
+    host, _, path = key.partition("://")[2 if is_url else 0].partition("/")
+    is_host = is_url or not path or path.partition("/")[0] in ("v1", "v2")
+    return canonical(host) if is_host else f"{canonical(host)}/{path}"
+
+
+def canonical(host: str) -> str:
+    """One name per registry: Docker Hub has several."""
+    host = host.lower()
+    return DOCKER_HUB if host in _HUB_NAMES else host
 
 
 def _parts(place: str) -> Iterator[str]:
@@ -76,15 +97,7 @@ def _of_host(entries: Any, place: str) -> Any:
         return None
     if place in entries:
         return entries[place]
-    return next((value for key, value in entries.items() if _key_place(key) == place), None)
-
-
-def _key_place(key: str) -> str:
-    """What a key is about: a host however it is written, or podman's ``HOST/NAMESPACE``."""
-    is_url = "://" in key
-    host, _, path = key.partition("://")[2 if is_url else 0].partition("/")
-    is_host = is_url or not path or path.partition("/")[0] in ("v1", "v2")
-    return canonical(host) if is_host else f"{canonical(host)}/{path}"
+    return next((value for key, value in entries.items() if key_place(key) == place), None)
 
 
 def _credential(entry: Mapping[str, Any], source: str, place: str) -> Credential | None:

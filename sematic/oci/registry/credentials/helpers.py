@@ -17,6 +17,11 @@ HUB_KEY = "https://index.docker.io/v1/"
 SECONDS = 30.0
 
 
+def server_key(host: str) -> str:
+    """What docker calls a host, in its file and to helpers."""
+    return HUB_KEY if host == DOCKER_HUB else host
+
+
 @dataclass(frozen=True, slots=True)
 class Helper:
     """A credential helper.
@@ -40,11 +45,34 @@ class Helper:
 
         :raises Denied: it is missing, fails, or answers something else.
         """
-        said = self._run("get", HUB_KEY if host == DOCKER_HUB else host)
+        said = self._run("get", server_key(host))
         return self._read(said) if said else None
 
-    def _run(self, verb: str, told: str) -> str:
-        """What it answers, "" where it has nothing for the host."""
+    def store(self, host: str, credential: Credential) -> None:
+        """Have it keep a credential for a host, in place of any other.
+
+        :raises Denied: it is missing, or fails.
+        """
+        secret = credential.identity_token or credential.password
+        username = "<token>" if credential.identity_token else credential.username
+        told = {"ServerURL": server_key(host), "Username": username, "Secret": secret}
+        self._run("store", json.dumps(told), secret)
+
+    def erase(self, host: str) -> bool:
+        """Have it forget what it keeps for a host; whether there was something.
+
+        :raises Denied: it is missing, or fails.
+        """
+        is_kept = self.get(host) is not None
+        if is_kept:
+            self._run("erase", server_key(host))
+        return is_kept
+
+    def _run(self, verb: str, told: str, secret: str = "") -> str:
+        """What it answers, "" where it has nothing for the host.
+
+        :param secret: is not to be repeated in an error.
+        """
         import subprocess
 
         try:
@@ -66,6 +94,8 @@ class Helper:
         if done.returncode:
             if "credentials not found" in said.lower():
                 return ""
+            if secret and (secret in said or json.dumps(secret)[1:-1] in said):
+                said = ""
             raise self._broken(said or f"exit status {done.returncode}")
         return said
 

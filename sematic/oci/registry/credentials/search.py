@@ -46,7 +46,7 @@ class Credentials:
         with self._lock:
             if place not in self._found:
                 try:
-                    self._found[place] = self._look_up(place)
+                    self._found[place] = next(self.candidates(place), None)
                 except Denied as error:
                     self._found[place] = error
             found = self._found[place]
@@ -54,14 +54,17 @@ class Credentials:
             raise found
         return found
 
-    def _look_up(self, place: str) -> Credential | None:
+    def candidates(self, place: str) -> Iterator[Credential]:
+        """All credentials for a place in its canonical form, the one that counts first.
+
+        :raises Denied: as :meth:`find`.
+        """
         host = place.partition("/")[0]
         if found := self._from_environment(host):
-            return found
+            yield found
         for file in self._read_files():
             if found := self._from_helper(file, host) or file.credential(place):
-                return found
-        return None
+                yield found
 
     def _from_environment(self, host: str) -> Credential | None:
         username = self._environ.get("SEMATIC_REGISTRY_USERNAME", "")
