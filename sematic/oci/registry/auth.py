@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from sematic.oci.errors import Denied, RegistryError
 from sematic.oci.registry.credentials import Credential, Credentials
-from sematic.oci.registry.failures import missing_credentials
+from sematic.oci.registry.failures import missing_credentials, what_it_said
 from sematic.oci.registry.pointers import pointed
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class _Host:
     challenged: dict[frozenset[str], list[str]] = field(default_factory=dict)
     tokens: dict[frozenset[str], tuple[str, float]] = field(default_factory=dict)
     refusals: dict[frozenset[str], Denied] = field(default_factory=dict)
+    refresh_token: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -77,11 +78,16 @@ class Authorizer:
     """Authorization headers for any number of registries, shared by threads.
 
     A place is ``HOST/REPOSITORY``: credentials may be for one repository only.
+
+    :param offline: ask token servers for a refresh token as well, as logins do.
     """
 
-    def __init__(self, transport: Transport, credentials: Credentials) -> None:
+    def __init__(
+        self, transport: Transport, credentials: Credentials, *, offline: bool = False
+    ) -> None:
         self._transport = transport
         self._credentials = credentials
+        self._offline = offline
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
 
@@ -128,6 +134,10 @@ class Authorizer:
                 error = known.refusals[frozenset(scopes)] = self._refused(place)
                 raise error
 
+    def refresh_token(self, place: str) -> str:
+        """The newest that was given for a registry, "" if there is none: see ``offline``."""
+        return self._host(place).refresh_token
+
     def source(self, place: str) -> str:
         """Where the credentials for a place come from, "" if there are none or they are unused."""
         if self._host(place).challenge is None:
@@ -153,7 +163,8 @@ class Authorizer:
                 status=401,
             )
         known.challenge = challenge
-        asked = challenge.parameters.get("scope", "").split()
+        # A login is for no repository, whichever the registry may have put there.
+        asked = challenge.parameters.get("scope", "").split() if scopes else []
         missing = [scope for scope in asked if not _covers(scopes, scope)]
         known.challenged[frozenset(scopes)] = missing
 
@@ -225,6 +236,9 @@ class Authorizer:
         query = [("scope", scope) for scope in scopes]
         if service := parameters.get("service"):
             query.insert(0, ("service", service))
+        if self._offline and credential:
+            query += [("account", credential.username), ("client_id", _CLIENT)]
+            query.append(("offline_token", "true"))
         joint = "&" if "?" in realm else "?"
         return self._transport.request("GET", realm + joint + urlencode(query), headers)
 
@@ -242,7 +256,7 @@ class Authorizer:
         server = urlsplit(realm).netloc
         if answer.status != 200:
             if 400 <= answer.status < 500 and not answer.is_passing:
-                raise self._refused(place, server, answer.status)
+                raise self._refused(place, server, answer.status, what_it_said(answer))
             raise RegistryError(
                 f"{server} gave no token for {_host_of(place)}: it answered {answer.status}",
                 status=answer.status,
@@ -250,6 +264,7 @@ class Authorizer:
         try:
             document = json.loads(answer.data)
             token = str(document.get("token") or document.get("access_token") or "")
+            self._host(place).refresh_token = str(document.get("refresh_token") or "")
             seconds = float(document.get("expires_in") or _DEFAULT_SECONDS)
         except (ValueError, TypeError, AttributeError):
             token, seconds = "", 0.0
@@ -259,14 +274,15 @@ class Authorizer:
             )
         return _bearer(token), at + seconds - min(seconds / 4, 60)
 
-    def _refused(self, place: str, server: str = "", status: int = 401) -> Denied:
+    def _refused(self, place: str, server: str = "", status: int = 401, said: str = "") -> Denied:
         host = _host_of(place)
         via = f" (token server {server})" if server and server != host else ""
         credential = self._credentials.find(place)
         if credential is None:
             message = f"{host}{via} wants credentials.\n{missing_credentials(host)}"
         else:
-            message = f"{host}{via} refused the credentials from {credential}."
+            ending = f": {said}" if said else "."
+            message = f"{host}{via} refused the credentials from {credential}{ending}"
         return Denied(message, status=status)
 
 

@@ -25,6 +25,11 @@ _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 _HUB_API = "registry-1.docker.io"
 
 
+def api_host(host: str) -> str:
+    """Where a registry answers: Docker Hub does so under another name."""
+    return _HUB_API if host == DOCKER_HUB else host
+
+
 def new_hash(digest: str) -> _Hash:
     """A hash of a digest's algorithm."""
     import hashlib
@@ -52,7 +57,7 @@ class RegistryClient:
         self.transport = transport
         self._authorizer = authorizer
         self._place = f"{host}/{repository}"
-        self._api_host = _HUB_API if host == DOCKER_HUB else host
+        self._api_host = api_host(host)
         self._scope = repository_scope(repository, "pull,push" if push else "pull")
 
     # Manifests
@@ -252,11 +257,11 @@ class RegistryClient:
 
         sent = self._authorizer.header(self._place, wanted) if is_own else ""
         answer = request(sent)
-        if is_own and _is_challenge(answer, base):
+        if is_own and is_challenge(answer, base):
             sent = self._authorizer.challenged(self._place, answer, wanted, sent)
             if not isinstance(body, Body):
                 answer = request(sent)
-                if _is_challenge(answer, base):
+                if is_challenge(answer, base):
                     self._authorizer.refused(self._place, wanted)
         return answer
 
@@ -278,7 +283,7 @@ class RegistryClient:
             )
 
 
-def _is_challenge(answer: Answer, base: str) -> bool:
+def is_challenge(answer: Answer, base: str) -> bool:
     """Whether the registry itself wants credentials, and not a host that it redirected to."""
     return answer.status == 401 and origin(answer.url) == origin(base)
 

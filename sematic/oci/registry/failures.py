@@ -98,8 +98,8 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 _NO_CREDENTIALS = (
-    "Log in with `docker login {host}` (or podman, skopeo, crane), or set "
-    "SEMATIC_REGISTRY_USERNAME and SEMATIC_REGISTRY_PASSWORD."
+    "Log in with `sematic-oci login {host}` (docker's, podman's, skopeo's and crane's logins "
+    "count too), or set SEMATIC_REGISTRY_USERNAME and SEMATIC_REGISTRY_PASSWORD."
 )
 _ADVICE_BY_CODE = {
     "NAME_UNKNOWN": "This registry does not create repositories by itself: create {repository}.",
@@ -122,15 +122,19 @@ def missing_credentials(host: str) -> str:
     return _NO_CREDENTIALS.format(host=host)
 
 
+def what_it_said(answer: Answer) -> str:
+    """Codes and messages of an answer's errors in one line, "" if there are none."""
+    return "; ".join(": ".join(filter(None, error)) for error in _errors(answer))
+
+
 def refusal(answer: Answer, what: str, host: str, repository: str, source: str) -> RegistryError:
     """The error that an answer is.
 
     :param what: what was tried, as ``pushing the manifest sha256:...``.
     :param source: where the credentials came from that were sent; "" if none were.
     """
-    errors = _errors(answer)
-    codes = tuple(code for code, _ in errors if code)
-    said = "; ".join(": ".join(filter(None, error)) for error in errors)
+    codes = tuple(code for code, _ in _errors(answer) if code)
+    said = what_it_said(answer)
     message = f"{host} refused {what} ({repository}): {answer.status}{said and ' ' + said}"
     advice = _advice(answer.status, codes, said, source).format(host=host, repository=repository)
     if advice:

@@ -122,10 +122,10 @@ class ScriptedRegistry:
     def answer(self, request: Request) -> Reply:
         if request.path == "/token":
             return self._token(request)
-        if request.path == "/v2/":
-            return Reply(200)
         if refusal := self._unauthorized(request):
             return refusal
+        if request.path == "/v2/":
+            return Reply(200)
         repository, _, rest = request.path.removeprefix("/v2/").partition("/blobs/")
         if rest:
             return self._blob(request, repository, rest)

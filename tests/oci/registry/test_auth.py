@@ -199,7 +199,7 @@ def test_no_credentials_is_said_with_what_to_do(
     scheme: str, scripted: ScriptedRegistry, repository: Repository
 ) -> None:
     scripted.auth, scripted.users = scheme, {"me": "secret"}
-    with pytest.raises(Denied, match=f"docker login {scripted.host}"):
+    with pytest.raises(Denied, match=f"sematic-oci login {scripted.host}"):
         repository.head("v1")
 
 
@@ -345,7 +345,7 @@ def test_a_netrc_file_is_not_read(protected: ScriptedRegistry, repository: Repos
     netrc = Path.home() / ".netrc"
     netrc.write_text("default login me password secret\n")
     netrc.chmod(0o600)
-    with pytest.raises(Denied, match="docker login"):
+    with pytest.raises(Denied, match="sematic-oci login"):
         repository.head("v1")
 
 

@@ -175,7 +175,7 @@ def test_a_wrong_password_is_told_at_once(
 
 
 def test_no_password_is_told_with_what_to_do(trusted: Registry, name: str) -> None:
-    with pytest.raises(Denied, match=rf"docker login {trusted.host}"):
+    with pytest.raises(Denied, match=rf"sematic-oci login {trusted.host}"):
         open_at(trusted, name).put(known(), unheard)
 
 

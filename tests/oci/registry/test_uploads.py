@@ -208,7 +208,7 @@ def test_where_both_are_refused_it_is_an_error(
 @pytest.mark.parametrize(
     ("refusal", "message"),
     [
-        (error(403, "DENIED", "no"), "docker login"),
+        (error(403, "DENIED", "no"), "sematic-oci login"),
         (Reply(413, {"Content-Type": "text/html"}, b"<html>"), "limits the size"),
         (error(400, "SIZE_INVALID"), "SIZE_INVALID"),
         (error(400, "NAME_INVALID"), "repository name"),
@@ -383,5 +383,5 @@ def test_denied_without_credentials_says_so(
     scripted: ScriptedRegistry, repository: Repository
 ) -> None:
     scripted.script("POST", UPLOADS, error(403, "DENIED"))
-    with pytest.raises(Denied, match="docker login"):
+    with pytest.raises(Denied, match="sematic-oci login"):
         repository.put(known(), unheard)
