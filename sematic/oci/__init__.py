@@ -16,8 +16,8 @@ An image of one's own:
     destination = open_destination(parse_reference("oci-layout:out"))
     deliver(image, destination, ["v1"]).digest  # 'sha256:...'
 
-Everything that the command ``sematic-oci`` does is done with what is here. Names are looked up
-when they are first used, so that importing this costs nothing.
+Everything that the command ``sematic-oci`` does with images is done with what is here. Names are
+looked up when they are first used, so that importing this costs nothing.
 """
 
 from __future__ import annotations

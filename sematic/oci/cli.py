@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if options.debug:
             raise
-        say("sematic-oci: interrupted; the next push carries on")
+        comfort = "; the next push carries on" if command is _push else ""
+        say(f"sematic-oci: interrupted{comfort}")
         return _INTERRUPTED
     except OSError as error:
         if options.debug:
@@ -101,6 +102,18 @@ def _inspect(options: argparse.Namespace) -> int:
     image = image_json(find_base(source, cache, platform))
     print(json.dumps(image, indent=2) if options.json else "\n".join(image_text(image)))
     return 0
+
+
+def _login(options: argparse.Namespace) -> int:
+    from sematic.oci.logins import login
+
+    return login(options)
+
+
+def _logout(options: argparse.Namespace) -> int:
+    from sematic.oci.logins import logout
+
+    return logout(options)
 
 
 def _cache_info(options: argparse.Namespace) -> int:
@@ -192,6 +205,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_common_options(add)
     add.set_defaults(command=_inspect)
 
+    add = commands.add_parser("login", help="keep credentials for a registry")
+    add.add_argument("host", metavar="HOST", help="HOST[:PORT], or HOST[:PORT]/NAMESPACE")
+    add.add_argument("-u", "--username", metavar="NAME", help="asked for if not given")
+    add.add_argument("--password-stdin", action="store_true", help="read it there; do not ask")
+    add.add_argument("-p", "--password", nargs="?", action=_Exposed, help=argparse.SUPPRESS)
+    _add_talk_options(add)
+    add.set_defaults(command=_login)
+
+    add = commands.add_parser("logout", help="forget the credentials for a registry")
+    add.add_argument("host", metavar="HOST", help="as for login")
+    _add_talk_options(add)
+    add.set_defaults(command=_logout)
+
     cache = commands.add_parser("cache", help="what this machine remembers")
     verbs = cache.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add = verbs.add_parser("info", help="where it is and how large")
@@ -227,10 +253,24 @@ def _add_project_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="JSON on stdout")
+    _add_talk_options(parser)
+
+
+def _add_talk_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--json", action="store_true", help="JSON on stdout")
     add("--quiet", action="store_true", help="only errors on stderr")
     add("--debug", action="store_true", help="every request on stderr; tracebacks of errors")
+
+
+class _Exposed(argparse.Action):
+    """An option that is refused, without a word of its value."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: object) -> None:
+        parser.error(
+            "a password is no argument, since everybody on this machine can read those: "
+            "pipe it in with --password-stdin, or be asked for it"
+        )
 
 
 def _version() -> str:

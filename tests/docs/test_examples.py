@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.registry import registry
+
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -41,7 +43,7 @@ def test_the_library_examples_run(folder: Path) -> None:
     assert (folder / "mine.tar").is_file()
 
 
-def test_the_command_examples_run(folder: Path) -> None:
+def test_the_command_examples_run(folder: Path, peers_cache: Path) -> None:
     commands = [
         line.removeprefix("$ ")
         for block in blocks("docs/command.md", "console")
@@ -51,13 +53,15 @@ def test_the_command_examples_run(folder: Path) -> None:
     assert len(commands) >= 8
     program = f"{sys.executable} -m sematic.oci.cli"
     script = "set -eu\n" + f'sematic-oci() {{ {program} "$@"; }}\n' + "\n".join(commands)
-    run = subprocess.run(
-        ["bash", "-c", script],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    with registry(folder / "registry", htpasswd={"me": "secret"}) as private:
+        own = {"PYTHONPATH": str(ROOT), "REGISTRY": private.host, "PASSWORD": "secret"}
+        run = subprocess.run(
+            ["bash", "-c", script],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **own},
+        )
     assert run.returncode == 0, run.stderr
 
 

@@ -38,7 +38,7 @@ def start(*arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
     """Begin `sematic-oci` with these arguments; with other environment variables, if any."""
     return subprocess.Popen(
         [sys.executable, "-m", "sematic.oci.cli", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -46,10 +46,10 @@ def start(*arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
     )
 
 
-def end(process: subprocess.Popen[str], seconds: float = SECONDS) -> Run:
+def end(process: subprocess.Popen[str], seconds: float = SECONDS, stdin: str = "") -> Run:
     """Wait until it has ended, which must be soon."""
     try:
-        out, err = process.communicate(timeout=seconds)
+        out, err = process.communicate(stdin, timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

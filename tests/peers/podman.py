@@ -67,12 +67,13 @@ class Podman:
         limits = ("--rm", "--pull=never", f"--timeout={SECONDS}")
         return self.command("run", *limits, *groups, *chosen, *options, image, *arguments)
 
-    def command(self, *arguments: str | Path) -> str:
+    def command(self, *arguments: str | Path, stdin: str | None = None) -> str:
         """Any other podman command. Raises ToolError unless it exits with 0."""
         storage = ("--root", self.home / "storage", "--runroot", self.home / "run")
         return execute(
             [*SECLUDED, "podman", *storage, "--storage-driver=overlay", *arguments],
             env={**environment(self.home), "CONTAINERS_CONF": str(self._conf)},
+            stdin=stdin,
         )
 
     @property

@@ -8,6 +8,7 @@
 
 Each part knows those below it only:
 
+    login           who somebody is, before that is kept
     repository      the Source and the Destination
     ├── uploads     a blob's way in: PUT or PATCH, sessions, trying again
     ├── downloads   a blob's way out: checked, carried on
