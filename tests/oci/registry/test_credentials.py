@@ -202,6 +202,14 @@ def test_a_helper_for_the_host_comes_before_the_store(
     assert found and found.username == "x"
 
 
+def test_a_host_may_have_no_helper_in_spite_of_the_store(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    docker(tmp_path, credHelpers={HOST: ""}, credsStore="missing", auths={HOST: {"auth": auth()}})
+    found = Credentials(environ=environ).find(HOST)
+    assert found and found.username == "me"
+
+
 def test_where_a_helper_has_nothing_the_files_count(
     environ: dict[str, str], tmp_path: Path
 ) -> None:

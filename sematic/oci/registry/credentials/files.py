@@ -27,9 +27,12 @@ class AuthFile:
         self._config = read_config(path)
 
     def helper(self, host: str) -> str:
-        """The name of the credential helper for a host, "" if there is none."""
+        """The name of the credential helper for a host, "" if there is none.
+
+        A host may be excepted from ``credsStore`` by an empty name of its own.
+        """
         own = _of_host(self._config.get("credHelpers"), host)
-        return str(own or self._config.get("credsStore") or "")
+        return str((self._config.get("credsStore") if own is None else own) or "")
 
     def credential(self, place: str) -> Credential | None:
         """What the file itself holds for ``HOST[/REPOSITORY]``: for the longest part of it.
