@@ -8,6 +8,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "e2e", "docs", "benchmarks"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+WITH_EXTRAS = ".[aws,azure,gcp]"
 CODE = ("sematic", "tests", "benchmarks", "noxfile.py")
 
 
@@ -18,7 +19,7 @@ def groups(*names: str) -> tuple[str, ...]:
 
 def peers(session: nox.Session) -> None:
     """Install the project for tests, and the real servers and tools they talk to."""
-    session.install("--quiet", "-e", ".", *groups("test"))
+    session.install("--quiet", "-e", WITH_EXTRAS, *groups("test"))
     session.run("python", "-m", "tests.peers.install")
 
 
@@ -33,7 +34,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, strictly."""
-    session.install("--quiet", "-e", ".", "nox", *groups("lint", "test"))
+    session.install("--quiet", "-e", WITH_EXTRAS, "nox", *groups("lint", "test"))
     session.run("mypy", *CODE)
 
 

@@ -175,6 +175,8 @@ def _noting(show: Listener, notes: list[str]) -> Listener:
 def _log(debug: bool) -> None:
     level = logging.DEBUG if debug else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for name in ("azure", "botocore", "google", "msal"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they say it again when they raise
     logging.getLogger("sematic").setLevel(level)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_SUBJECT = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
+_LOCALHOST = ("IP:127.0.0.1", "DNS:localhost")
 
 
 @dataclass(frozen=True)
@@ -21,21 +22,25 @@ class Tls:
 def self_signed(folder: Path) -> Tls:
     """A certificate for 127.0.0.1 and localhost that is its own authority."""
     made = Tls(folder / "tls.crt", folder / "tls.key", folder / "tls.crt")
-    _make(made, *_SUBJECT)
+    _make(made, *_subject(_LOCALHOST))
     return made
 
 
-def privately_signed(folder: Path) -> Tls:
-    """A certificate for 127.0.0.1 and localhost, signed by a private authority."""
+def privately_signed(folder: Path, names: Sequence[str] = _LOCALHOST) -> Tls:
+    """A certificate for 127.0.0.1 and localhost, or other names, signed by a private authority."""
     authority = Tls(folder / "ca.crt", folder / "ca.key", folder / "ca.crt")
     _make(authority, "-subj", "/CN=Private CA", "-addext", "keyUsage=critical,keyCertSign")
     made = Tls(folder / "server.crt", folder / "server.key", authority.certificate)
     _make(
         made,
-        *(*_SUBJECT, "-addext", "basicConstraints=critical,CA:FALSE"),
+        *(*_subject(names), "-addext", "basicConstraints=critical,CA:FALSE"),
         *("-CA", str(authority.certificate), "-CAkey", str(authority.key)),
     )
     return made
+
+
+def _subject(names: Sequence[str]) -> Sequence[str]:
+    return "-subj", "/CN=localhost", "-addext", f"subjectAltName={','.join(names)}"
 
 
 def _make(to: Tls, *options: str) -> None:

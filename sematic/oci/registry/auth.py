@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from sematic.oci.errors import Denied, RegistryError
-from sematic.oci.registry.credentials import Credential, Credentials
-from sematic.oci.registry.failures import missing_credentials, what_it_said
+from sematic.oci.registry.credentials import Credential, Credentials, renewal
+from sematic.oci.registry.failures import what_it_said
 from sematic.oci.registry.pointers import pointed
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _ITEM = re.compile(rf'[\s,]*({_WORD})(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?')
 _CLIENT = "sematic"
-# The specification's default. A token is renewed when a quarter of its time is left, so that
-# what begins with it is well under way, but never more than a minute early.
+# The specification's default.
 _DEFAULT_SECONDS = 60.0
 
 
@@ -138,12 +137,12 @@ class Authorizer:
         """The newest that was given for a registry, "" if there is none: see ``offline``."""
         return self._host(place).refresh_token
 
-    def source(self, place: str) -> str:
-        """Where the credentials for a place come from, "" if there are none or they are unused."""
-        if self._host(place).challenge is None:
-            return ""
-        credential = self._credentials.find(place)
-        return str(credential) if credential else ""
+    def advice(self, place: str) -> str:
+        """What to do where a place refuses what it was shown, which may have been nothing."""
+        used = self._host(place).challenge is not None
+        if used and (credential := self._credentials.find(place)):
+            return f"The credentials from {credential} do not give this right."
+        return self._credentials.advice(_host_of(place))
 
     def _host(self, place: str) -> _Host:
         with self._lock:
@@ -272,14 +271,14 @@ class Authorizer:
             raise RegistryError(
                 f"{server} gave no token for {_host_of(place)}: its answer has none"
             )
-        return _bearer(token), at + seconds - min(seconds / 4, 60)
+        return _bearer(token), renewal(at, seconds)
 
     def _refused(self, place: str, server: str = "", status: int = 401, said: str = "") -> Denied:
         host = _host_of(place)
         via = f" (token server {server})" if server and server != host else ""
         credential = self._credentials.find(place)
         if credential is None:
-            message = f"{host}{via} wants credentials.\n{missing_credentials(host)}"
+            message = f"{host}{via} wants credentials.\n{self._credentials.advice(host)}"
         else:
             ending = f": {said}" if said else "."
             message = f"{host}{via} refused the credentials from {credential}{ending}"

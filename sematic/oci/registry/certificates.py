@@ -52,17 +52,26 @@ def tls_context(environ: Mapping[str, str], folder: Path | None = None) -> ssl.S
     return context
 
 
+def authorities(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The variable that names certificates to trust, and the file or folder that it names.
+
+    Both are "" where that is left to the system.
+    """
+    for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        if path := environ.get(variable):
+            return variable, path
+    return "", ""
+
+
 def _trusting(environ: Mapping[str, str]) -> ssl.SSLContext:
     import ssl
 
-    for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
-        if path := environ.get(variable):
-            try:
-                if Path(path).is_dir():
-                    return ssl.create_default_context(capath=path)
-                return ssl.create_default_context(cafile=path)
-            except OSError as error:
-                raise SettingsError(
-                    f"{variable}={path}: no certificates can be read there: {error}"
-                ) from None
-    return ssl.create_default_context()
+    variable, path = authorities(environ)
+    try:
+        if path and Path(path).is_dir():
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path or None)
+    except OSError as error:
+        raise SettingsError(
+            f"{variable}={path}: no certificates can be read there: {error}"
+        ) from None

@@ -267,8 +267,8 @@ class RegistryClient:
 
     def _expect(self, answer: Answer, statuses: Collection[int], what: str) -> None:
         if answer.status not in statuses:
-            source = self._authorizer.source(self._place)
-            raise refusal(answer, what, self.host, self.repository, source)
+            denied = self._authorizer.advice(self._place)
+            raise refusal(answer, what, self.host, self.repository, denied)
 
     def _verify(self, data: bytes, digest: str, what: str) -> None:
         """:raises DigestError: the bytes have another digest; one that is none is no witness."""

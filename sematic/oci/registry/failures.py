@@ -127,17 +127,16 @@ def what_it_said(answer: Answer) -> str:
     return "; ".join(": ".join(filter(None, error)) for error in _errors(answer))
 
 
-def refusal(answer: Answer, what: str, host: str, repository: str, source: str) -> RegistryError:
+def refusal(answer: Answer, what: str, host: str, repository: str, denied: str) -> RegistryError:
     """The error that an answer is.
 
     :param what: what was tried, as ``pushing the manifest sha256:...``.
-    :param source: where the credentials came from that were sent; "" if none were.
+    :param denied: what to do where it is a matter of credentials.
     """
     codes = tuple(code for code, _ in _errors(answer) if code)
     said = what_it_said(answer)
     message = f"{host} refused {what} ({repository}): {answer.status}{said and ' ' + said}"
-    advice = _advice(answer.status, codes, said, source).format(host=host, repository=repository)
-    if advice:
+    if advice := _advice(answer.status, codes, said, denied, repository):
         message += f"\n{advice}"
     return _kind(answer.status, codes)(message, status=answer.status, codes=codes)
 
@@ -150,16 +149,14 @@ def _kind(status: int, codes: tuple[str, ...]) -> type[RegistryError]:
     return NotFound if status == 404 else RegistryError
 
 
-def _advice(status: int, codes: tuple[str, ...], said: str, source: str) -> str:
+def _advice(status: int, codes: tuple[str, ...], said: str, denied: str, repository: str) -> str:
     if status in (401, 403):
-        if source:
-            return f"The credentials from {source} do not give this right."
-        return _NO_CREDENTIALS
+        return denied
     if "no space" in said.lower() or "quota" in said.lower():
         return "Free space in the registry, or raise its quota."
     for code in codes:
         if code in _ADVICE_BY_CODE:
-            return _ADVICE_BY_CODE[code]
+            return _ADVICE_BY_CODE[code].format(repository=repository)
     if status in _ADVICE_BY_STATUS:
         return _ADVICE_BY_STATUS[status]
     return "The registry's own log says more." if status >= 500 else ""

@@ -13,7 +13,7 @@ from sematic.oci.reference import RegistryReference
 from sematic.oci.registry.auth import Authorizer
 from sematic.oci.registry.backoff import Patience
 from sematic.oci.registry.client import RegistryClient
-from sematic.oci.registry.credentials import Credentials
+from sematic.oci.registry.credentials import Clouds, Credentials
 from sematic.oci.registry.downloads import download
 from sematic.oci.registry.referrers import announce
 from sematic.oci.registry.routes import Routes
@@ -163,7 +163,8 @@ class Registries:
     ) -> None:
         self._memo = memo
         self._transport = Transport(Routes(insecure), patience=patience, listener=listener)
-        self._authorizer = Authorizer(self._transport, Credentials(target))
+        credentials = Credentials(target, clouds=Clouds(self._transport))
+        self._authorizer = Authorizer(self._transport, credentials)
 
     def repository(self, reference: RegistryReference, *, push: bool = False) -> Repository:
         """The repository that a reference names.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sematic.oci.errors import SettingsError
-from sematic.oci.registry.certificates import certificates_folder, tls_context
+from sematic.oci.registry.certificates import authorities, certificates_folder, tls_context
 
 if TYPE_CHECKING:
     import ssl
@@ -77,6 +77,10 @@ class Routes:
                 "only http and https proxies"
             )
         return url
+
+    def authorities(self) -> str:
+        """The file or folder of certificates to trust; "" leaves that to the system."""
+        return authorities(self._environ)[1]
 
     def tls(self, folder: Path | None) -> ssl.SSLContext:
         """What TLS connections are made with, by the certificates folder of the host.

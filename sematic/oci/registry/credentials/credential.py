@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class Credential:
     :param identity_token: to be exchanged for tokens (OAuth2), instead of a password.
     :param registry_token: to be shown to the registry as it is.
     :param source: where it comes from, for messages.
+    :param expires: when it ends, in seconds since 1970. Those of clouds do.
     """
 
     username: str = ""
@@ -20,6 +22,7 @@ class Credential:
     identity_token: str = field(default="", repr=False)
     registry_token: str = field(default="", repr=False)
     source: str = ""
+    expires: float = inf
 
     @property
     def basic(self) -> str:
@@ -30,4 +33,15 @@ class Credential:
         return "Basic " + base64.b64encode(f"{self.username}:{secret}".encode()).decode()
 
     def __str__(self) -> str:
-        return f"{self.source} (user {self.username!r})" if self.username else self.source
+        # Everybody has the same name in a cloud's registry.
+        named = self.username and self.expires == inf
+        return f"{self.source} (user {self.username!r})" if named else self.source
+
+
+def renewal(now: float, seconds: float) -> float:
+    """When to renew what is good for so long from now on.
+
+    When a quarter of its time is left, so that what begins with it is well under way, but never
+    more than a minute early.
+    """
+    return now + seconds - min(seconds / 4, 60)

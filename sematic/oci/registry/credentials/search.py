@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sematic.oci.errors import Denied
+from sematic.oci.registry.credentials.clouds import Clouds
 from sematic.oci.registry.credentials.credential import Credential
 from sematic.oci.registry.credentials.files import AuthFile, canonical
 from sematic.oci.registry.credentials.helpers import SECONDS, Helper
+from sematic.oci.registry.failures import missing_credentials
 
 
 class Credentials:
@@ -18,6 +20,7 @@ class Credentials:
 
     :param target: the host that is pushed to: the SEMATIC_REGISTRY_* variables are for it,
         unless SEMATIC_REGISTRY_HOST names another.
+    :param clouds: asked last; None asks none.
     :param helper_seconds: so long a credential helper may take.
     """
 
@@ -26,10 +29,12 @@ class Credentials:
         target: str = "",
         environ: Mapping[str, str] = os.environ,
         *,
+        clouds: Clouds | None = None,
         helper_seconds: float = SECONDS,
     ) -> None:
         self._target = target
         self._environ = environ
+        self._clouds = clouds
         self._helper_seconds = helper_seconds
         self._lock = threading.Lock()
         self._found: dict[str, Credential | Denied | None] = {}
@@ -42,7 +47,8 @@ class Credentials:
         :raises Denied: a configuration file or a credential helper is broken.
         """
         host, slash, repository = place.partition("/")
-        place = canonical(host) + slash + repository
+        host = canonical(host)
+        place = host + slash + repository
         with self._lock:
             if place not in self._found:
                 try:
@@ -50,12 +56,21 @@ class Credentials:
                 except Denied as error:
                     self._found[place] = error
             found = self._found[place]
+            if found is None and self._clouds:
+                return self._clouds.credential(host)
         if isinstance(found, Denied):
             raise found
         return found
 
+    def advice(self, host: str) -> str:
+        """What to do where a host wants credentials and :meth:`find` found none."""
+        advice = missing_credentials(host)
+        with self._lock:
+            failure = self._clouds.failure(canonical(host)) if self._clouds else ""
+        return f"{failure}\n{advice}" if failure else advice
+
     def candidates(self, place: str) -> Iterator[Credential]:
-        """All credentials for a place in its canonical form, the one that counts first.
+        """What the environment and files hold for a place in its canonical form, in that order.
 
         :raises Denied: as :meth:`find`.
         """
