@@ -20,7 +20,7 @@ from sematic.oci.reference import LayoutReference
 from tests.e2e.command import Run, end, run, start
 from tests.peers.registry import Registry, registry
 from tests.peers.tools import Crane, Skopeo
-from tests.projects import small_disk
+from tests.projects import small_disk as make_small_disk
 
 MOMENTS = 5
 FILES = 5
@@ -234,10 +234,10 @@ def test_a_registry_that_is_read_only_is_one_error(folder: Path, tmp_path: Path)
         assert_one_error(failed, f"{place.host} refused", "405", "It may be read-only.")
 
 
-@pytest.fixture(name="small_disk")
-def four_mebibytes(tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    with small_disk(tmp_path / "small", "4m") as folder:
+    with make_small_disk(tmp_path / "small", "4m") as folder:
         yield folder
 
 
@@ -256,13 +256,23 @@ def test_a_layout_on_a_full_disk_is_one_error_and_the_old_image_stays(
     skopeo.copy(f"oci:{small_disk}/layout:latest", f"oci:{tmp_path}/copy:latest")
 
 
-def test_a_registry_whose_disk_is_full_is_one_error(
-    folder: Path, small_disk: Path, crane: Crane
+def test_a_registry_whose_disk_is_full_says_so_and_takes_the_next_push(
+    folder: Path, crane: Crane, tmp_path: Path
 ) -> None:
-    with registry(small_disk) as place:
-        failed = run(*arguments(folder, f"{place.host}/team/full"))
-        assert_one_error(failed, f"{place.host} refused", ": 500 ")
-        assert not list(small_disk.rglob("tags/*"))
+    (root := tmp_path / "registry").mkdir()
+    with ExitStack() as stack:
+        disk = stack.enter_context(make_small_disk(root / "data", "32m"))
+        place = stack.enter_context(registry(root))
+        (disk / "filler").write_bytes(bytes(29 << 20))
+        name = f"{place.host}/team/full"
+        failed = run(*arguments(folder, name))
+        assert_one_error(failed, f"{place.host} refused ", " (team/full): 500 UNKNOWN")
+        assert_one_error(failed, "no space left on device", "Free space in the registry")
+        assert not list(disk.rglob("tags/*"))
+        (disk / "filler").unlink()
+        pushed = run(*arguments(folder, name)).reference
+        assert crane.digest(name) == pushed.rpartition("@")[2]
+        crane.validate(name)
 
 
 def test_a_cache_on_a_full_disk_is_no_error(folder: Path, small_disk: Path, crane: Crane) -> None:

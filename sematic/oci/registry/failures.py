@@ -115,6 +115,8 @@ _ADVICE_BY_STATUS = {
     429: _ADVICE_BY_CODE["TOOMANYREQUESTS"],
     507: "Free space in the registry.",
 }
+# Go writes an error of the operating system as {"Op": "write", "Path": "/x", "Err": 28}.
+_ERRNOS = {28: "no space left on device", 122: "disk quota exceeded"}
 
 
 def missing_credentials(host: str) -> str:
@@ -178,10 +180,18 @@ def _errors(answer: Answer) -> list[tuple[str, str]]:
 
 def _error(error: dict[str, Any]) -> tuple[str, str]:
     message = _text(error.get("message") or "")
-    detail = error.get("detail")
-    if detail and "no space" in str(detail).lower():
-        message += f" ({_text(detail)})"
+    if lack := _lack_of_space(error.get("detail")):
+        message += f" ({lack})"
     return str(error.get("code") or "").upper(), message
+
+
+def _lack_of_space(detail: Any) -> str:
+    """What an error's detail says of a full disk, "" if nothing; docker-registry has two ways."""
+    if "no space" in (text := _text(detail)).lower():
+        return text
+    inner = detail.get("Enclosed", detail) if isinstance(detail, dict) else None
+    number = inner.get("Err") if isinstance(inner, dict) else None
+    return _ERRNOS.get(number, "") if isinstance(number, int) else ""
 
 
 def _plain_errors(answer: Answer) -> list[tuple[str, str]]:

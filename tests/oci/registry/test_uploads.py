@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -138,6 +139,36 @@ def test_an_upload_ends_after_some_tries(
     assert caught.value.status == 500 and caught.value.codes == ("UNKNOWN",)
     assert len(scripted.asked("PUT")) == 5
     assert not scripted.uploads
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ("write /var: no space left on device", "write /var: no space left on device"),
+        ({"Op": "write", "Path": "/var", "Err": 28}, "no space left on device"),
+        ({"DriverName": "filesystem", "Enclosed": {"Err": 122}}, "disk quota exceeded"),
+    ],
+)
+def test_a_full_disk_is_told_whatever_way_the_registry_says_it(
+    detail: object, said: str, scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    document = {"errors": [{"code": "UNKNOWN", "message": "unknown error", "detail": detail}]}
+    scripted.script("PUT", UPLOADS, Reply(500, {}, json.dumps(document).encode()), times=99)
+    with pytest.raises(RegistryError) as caught:
+        repository.put(known(), unheard)
+    refused, advice = str(caught.value).splitlines()
+    assert refused.endswith(f"(team/app): 500 UNKNOWN: unknown error ({said})")
+    assert advice == "Free space in the registry, or raise its quota."
+
+
+@pytest.mark.parametrize("detail", [None, 28, [28], {"Err": [28]}, {"Err": 2}, {"Enclosed": 28}])
+def test_any_other_detail_is_no_full_disk(
+    detail: object, scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    document = {"errors": [{"code": "UNKNOWN", "message": "unknown error", "detail": detail}]}
+    scripted.script("PUT", UPLOADS, Reply(500, {}, json.dumps(document).encode()), times=99)
+    with pytest.raises(RegistryError, match=r"unknown error\nThe registry's own log says more"):
+        repository.put(known(), unheard)
 
 
 @BOTH
