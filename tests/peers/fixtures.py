@@ -20,6 +20,7 @@ from tests.peers.podman import podman as start_podman
 from tests.peers.registry import Registry
 from tests.peers.registry import crane_registry as start_crane_registry
 from tests.peers.registry import registry as start_registry
+from tests.peers.registry import zuul_registry as start_zuul_registry
 from tests.peers.tokens import Account, TokenServer, token_server
 from tests.peers.tools import Crane, Skopeo, Tool, Umoci
 
@@ -51,6 +52,13 @@ def docker_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]
 def crane_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]:
     """`crane registry serve`: a second implementation, which knows referrers."""
     with start_crane_registry(peers_folder / "crane-registry") as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def zuul_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]:
+    """A third implementation; to write there, be `me` with the password `secret`."""
+    with start_zuul_registry(peers_folder / "zuul-registry", {"me": "secret"}) as registry:
         yield registry
 
 

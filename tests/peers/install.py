@@ -2,13 +2,14 @@
 
     python -m tests.peers.install
 
-Four things, each only where it is missing:
+Five things, each only where it is missing:
 
 1. Debian packages of the machine's own release (registry, skopeo, podman, runtimes).
 2. From Debian sid, unpacked into the cache and not installed: crane, cosign, oras and an umoci
    that reads zstd, which need no library but the C library; and the image-spec's JSON schemas.
 3. Debian's docker.io, unpacked into the cache and not installed.
-4. A base image with Python: an OCI layout in the cache, built by mmdebstrap.
+4. zuul-registry from PyPI, with what it needs, in a folder of the cache.
+5. A base image with Python: an OCI layout in the cache, built by mmdebstrap.
 
 The cache is `$SEMATIC_TEST_CACHE`, else `sematic-tests` in the user's cache folder; to get newer
 tools or a newer base, delete it. Needs root (apt, mmdebstrap). Uses the standard library only and
@@ -49,6 +50,9 @@ PACKAGES: tuple[tuple[str, ...], ...] = (
     ("mount",),
 )
 SID_TOOLS = ("cosign", "crane", "oras", "umoci")
+ZUUL_REGISTRY = "zuul-registry==1.3.0"
+# What it needs to keep images in files: not the libraries of clouds, which are ten times as much.
+ZUUL_NEEDS = ("cherrypy", "pyjwt<3", "pyyaml", "routes", "sha256")
 SCHEMA_PACKAGE = "golang-github-opencontainers-image-spec-dev"
 
 BASE_SUITE = "bookworm"
@@ -109,6 +113,11 @@ def docker_folder() -> Path:
     return cache_folder() / "docker"
 
 
+def zuul_folder() -> Path:
+    """zuul-registry and its dependencies, to be put on a Python path."""
+    return cache_folder() / "zuul-registry"
+
+
 def missing() -> list[str]:
     """What is not here yet, in words for a person; empty if everything is."""
     found = [f"Debian package {name}" for name in _missing_packages()]
@@ -116,6 +125,8 @@ def missing() -> list[str]:
         found.append(f"tools from Debian sid ({', '.join(SID_TOOLS)})")
     if not _is_stamped(docker_folder(), f"{RECIPE}\n"):
         found.append("Docker (Debian package docker.io, unpacked)")
+    if not _is_stamped(zuul_folder(), _zuul_stamp()):
+        found.append(f"{ZUUL_REGISTRY} (from PyPI)")
     if not _is_stamped(base_folder(), _base_stamp()):
         found.append(f"base image (mmdebstrap {BASE_SUITE})")
     return found
@@ -135,6 +146,7 @@ def install() -> None:
             _install_packages(packages)
         _build(tools_folder(), _tools_stamp(), _unpack_sid_tools)
         _build(docker_folder(), f"{RECIPE}\n", _unpack_docker)
+        _build(zuul_folder(), _zuul_stamp(), _unpack_zuul)
         _build(base_folder(), _base_stamp(), _build_base)
 
 
@@ -178,6 +190,10 @@ def _is_stamped(folder: Path, stamp: str) -> bool:
 
 def _tools_stamp() -> str:
     return f"{RECIPE} {' '.join(SID_TOOLS)}\n"
+
+
+def _zuul_stamp() -> str:
+    return f"{RECIPE} {ZUUL_REGISTRY} {sys.implementation.cache_tag}\n"
 
 
 def _base_stamp() -> str:
@@ -268,6 +284,15 @@ def _unpack_docker(folder: Path) -> None:
         _run("apt-get", "download", "-q", "docker.io", cwd=Path(scratch))
         for package in Path(scratch).glob("*.deb"):
             _run("dpkg", "-x", package, folder)
+
+
+def _unpack_zuul(folder: Path) -> None:
+    _say(f"unpacking {ZUUL_REGISTRY}")
+    with tempfile.TemporaryDirectory(prefix="pip-", dir=folder.parent) as scratch:
+        _run(sys.executable, "-m", "venv", scratch)
+        install = (Path(scratch) / "bin/pip", "install", "--quiet", "--target", folder)
+        _run(*install, "--no-deps", ZUUL_REGISTRY)
+        _run(*install, *ZUUL_NEEDS)
 
 
 # Tools from Debian sid

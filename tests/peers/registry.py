@@ -1,4 +1,4 @@
-"""Real registries on loopback: Debian's docker-registry, and crane's as a second implementation.
+"""Real registries on loopback: Debian's docker-registry, crane's and zuul-registry.
 
 Each listens on a port the kernel chose (so that none is ever taken) and dies with the thread that
 started it, even if that is killed: start them from the main thread.
@@ -15,6 +15,7 @@ import os
 import re
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,14 +25,30 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.peers.certificates import Tls
-from tests.peers.install import tools_folder
+from tests.peers.install import tools_folder, zuul_folder
 from tests.peers.tokens import TokenServer
 
 _START_SECONDS = 30
 _LISTENING = re.compile(r"(?:listening on 127\.0\.0\.1:|serving on port )(\d+)")
-# docker-registry: `... "GET /v2/ HTTP/1.1" 200 2 ...`; crane: `... GET /v2/x 404 CODE message`.
+# docker-registry and zuul-registry: `... "GET /v2/ HTTP/1.1" 200 2 ...`;
+# crane: `... GET /v2/x 404 CODE message`.
 _REQUEST = re.compile(r'"?\b([A-Z]+) (/\S*)(?: HTTP/[\d.]+")?(?: (\d{3})\b)?')
 _MARK = "/v2/?mark="
+# zuul-registry without its drivers for clouds; it is told its own address once it has one.
+_ZUUL = """
+import logging, sys, types, cherrypy
+
+for driver in ("s3", "swift"):
+    sys.modules[f"zuul_registry.{driver}"] = types.SimpleNamespace(Driver=None)
+from zuul_registry.main import RegistryServer
+
+logging.basicConfig(level=logging.INFO)
+server = RegistryServer(sys.argv[1])
+server.start()
+cherrypy.tools.check_auth.public_url = f"http://127.0.0.1:{server.port}"
+print(f"listening on 127.0.0.1:{server.port}", file=sys.stderr, flush=True)
+cherrypy.engine.block()
+"""
 
 
 class RegistryError(Exception):
@@ -157,6 +174,29 @@ def crane_registry(root: Path) -> Iterator[Registry]:
     data.mkdir(exist_ok=True)
     crane = str(tools_folder() / "crane")
     command = [crane, "registry", "serve", "--address", "127.0.0.1:0", "--disk", str(data)]
+    with _serving(command, out=run / "stdout.log", err=run / "server.log") as port:
+        yield Registry(f"127.0.0.1:{port}", root, run / "server.log")
+
+
+@contextmanager
+def zuul_registry(root: Path, users: Mapping[str, str]) -> Iterator[Registry]:
+    """zuul-registry, in which anybody may read and `users`, with these passwords, may write.
+
+    It gives tokens itself, knows neither mounts nor DELETE, takes manifests whose blobs it lacks,
+    and lists the digests that were pushed to among the tags.
+    """
+    run = _run_folder(root)
+    config = {
+        "address": "127.0.0.1",
+        "port": 0,
+        "public-url": "",
+        "secret": "tests",
+        "users": [{"name": user, "pass": users[user], "access": "write"} for user in users],
+        "storage": {"driver": "filesystem", "root": str(root / "data")},
+    }
+    file = run / "config.json"
+    file.write_text(json.dumps({"registry": config}))
+    command = ["env", f"PYTHONPATH={zuul_folder()}", sys.executable, "-c", _ZUUL, str(file)]
     with _serving(command, out=run / "stdout.log", err=run / "server.log") as port:
         yield Registry(f"127.0.0.1:{port}", root, run / "server.log")
 
