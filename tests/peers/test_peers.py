@@ -217,7 +217,7 @@ def test_a_token_runs_out(token_registry: Registry, tokens: TokenServer) -> None
         return 200
 
     assert status(5) == 404
-    assert status(-1) == 401
+    assert status(-2) == 401
 
 
 @pytest.mark.parametrize("make", [self_signed, privately_signed])

@@ -89,7 +89,8 @@ class TokenServer:
         self.requests: list[TokenRequest] = []
         self.certificate = signer.certificate
         self._key = signer.key.read_text()
-        self._chain = [base64.b64encode(ssl.PEM_cert_to_DER_cert(self.certificate.read_text()))]
+        der = ssl.PEM_cert_to_DER_cert(self.certificate.read_text())
+        self._shown_certificate = base64.b64encode(der).decode()
         self._refresh_tokens: dict[str, str] = {}
 
     def refresh_token(self, user: str) -> str:
@@ -97,6 +98,9 @@ class TokenServer:
         token = secrets.token_hex(16)
         self._refresh_tokens[token] = user
         return token
+
+    def forget(self, refresh_token: str) -> None:
+        del self._refresh_tokens[refresh_token]
 
     def answer(self, request: TokenRequest) -> tuple[int, Mapping[str, object]]:
         """Status and document."""
@@ -156,13 +160,13 @@ class TokenServer:
             "iss": self.issuer,
             "sub": user,
             "aud": audience,
-            "exp": now + self.seconds - _LEEWAY,
+            "exp": now + 1 + self.seconds - _LEEWAY,  # `now` is up to a second ago
             "nbf": now - _LEEWAY,
             "iat": now,
             "jti": secrets.token_hex(8),
             "access": access,
         }
-        headers = {"x5c": [each.decode() for each in self._chain]}
+        headers = {"x5c": [self._shown_certificate]}
         return jwt.encode(claims, self._key, "ES256", headers=headers)
 
 

@@ -12,7 +12,7 @@ from sematic.oci.reference import RegistryReference
 from sematic.oci.registry import Repository, open_repository
 from sematic.oci.registry.failures import NoAnswer
 from tests.oci.registry.blobs import DATA, Streamed, known, manifest, unheard
-from tests.peers.certificates import self_signed
+from tests.peers.certificates import privately_signed
 from tests.peers.registry import Registry
 from tests.peers.registry import registry as start_registry
 from tests.peers.tools import Crane
@@ -142,10 +142,10 @@ def test_a_large_blob_streams_in_both_directions(docker_registry: Registry, name
 
 @pytest.fixture(scope="session")
 def private_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]:
-    """TLS with a certificate of its own, and a password."""
+    """TLS with a certificate of a private authority, and a password."""
     root = peers_folder / "private-registry"
     root.mkdir()
-    with start_registry(root, htpasswd=USERS, tls=self_signed(root)) as registry:
+    with start_registry(root, htpasswd=USERS, tls=privately_signed(root)) as registry:
         yield registry
 
 
