@@ -7,7 +7,7 @@ import http.client
 import json
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from sematic.oci.files import FileEntry
 from sematic.oci.manifest import Platform
 from tests.e2e.command import run
 from tests.oci.images import store_base
-from tests.peers.registry import Registry, registry
+from tests.peers.registry import Registry, crane_registry, registry, zuul_registry
 from tests.peers.relay import Relay, relay
 from tests.peers.tokens import Account, TokenServer
 from tests.peers.tools import Crane, Skopeo
@@ -164,3 +164,27 @@ def test_a_push_needs_no_right_to_delete(project: Path, crane: Crane, tmp_path: 
         digest = pushed.reference.rpartition("@")[2]
         assert delete(place, f"team/app/manifests/{digest}") == 405
         crane.validate(pushed.reference)
+
+
+@pytest.mark.parametrize("kind", ["docker", "crane", "zuul"])
+def test_a_registry_that_was_made_anew_gets_everything(
+    kind: str, project: Path, stack: ExitStack, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    (project / "large.bin").write_bytes(random.Random(4).randbytes(5 << 20))
+    user = {"SEMATIC_REGISTRY_USERNAME": "me", "SEMATIC_REGISTRY_PASSWORD": "secret"}
+
+    def start(root: Path) -> AbstractContextManager[Registry]:
+        if kind == "zuul":
+            return zuul_registry(root, {"me": "secret"})
+        return registry(root) if kind == "docker" else crane_registry(root)
+
+    with start(tmp_path / "first") as place:
+        before = stack.enter_context(relay(place.host))
+        arguments = ("push", project, "--no-environment", "--json", "--to", f"{before.host}/app")
+        first = run(*arguments, **user).summary
+    (project / "app/report.py").write_text("print('edited')\n")
+    with start(tmp_path / "second") as place:
+        before.target = place.host
+        second = run(*arguments, **user).summary
+        assert second["new"] == len(second["layers"]) == len(first["layers"])
+        skopeo.copy(f"docker://{second['reference']}", f"dir:{tmp_path}/copy")

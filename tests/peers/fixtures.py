@@ -26,11 +26,14 @@ from tests.peers.tools import Crane, Skopeo, Tool, Umoci
 
 
 @pytest.fixture(scope="session")
-def peers_cache() -> Path:
+def peers_cache() -> Iterator[Path]:
     """The folder with the tools and the base image. Fails where `tests.peers.install` must run."""
     if lacking := missing():
         pytest.fail(f"missing: {'; '.join(lacking)}. Run `{INSTRUCTION}`", pytrace=False)
-    return cache_folder()
+    with pytest.MonkeyPatch.context() as patch:
+        # Found also in tests with a home of their own.
+        patch.setenv("SEMATIC_TEST_CACHE", str(folder := cache_folder()))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
+@dataclass
 class Relay:
-    """Clients say `host` for the server. `sent` are the bytes of all their connections, mixed."""
+    """Clients say `host` for the server, which `target` may change.
+
+    `sent` are the bytes of all their connections, mixed.
+    """
 
     host: str
+    target: str
     sent: bytearray = field(default_factory=bytearray)
 
 
@@ -24,7 +28,7 @@ def relay(target: str) -> Iterator[Relay]:
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            host, _, port = target.rpartition(":")
+            host, _, port = made.target.rpartition(":")
             with socket.create_connection((host, int(port))) as onward:
                 back = threading.Thread(target=_copy, args=(onward, self.request, bytearray()))
                 back.start()
@@ -33,7 +37,7 @@ def relay(target: str) -> Iterator[Relay]:
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        made = Relay(f"127.0.0.1:{server.server_address[1]}")
+        made = Relay(f"127.0.0.1:{server.server_address[1]}", target)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield made
         server.shutdown()

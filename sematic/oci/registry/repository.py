@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from sematic.oci.blob import Blob, Progress, Receipt, Source
 from sematic.oci.errors import Denied, RegistryError
 from sematic.oci.events import Listener, ignore
-from sematic.oci.manifest import Descriptor, Document
+from sematic.oci.manifest import Descriptor, Document, is_digest
 from sematic.oci.memo import Forgetful, Memo
 from sematic.oci.reference import RegistryReference
 from sematic.oci.registry.auth import Authorizer
@@ -26,7 +27,8 @@ _SMALL = 256 << 10
 class Repository:
     """The repository that a reference names, as :class:`Source` and :class:`Destination`.
 
-    :param memo: keeps which blobs have been seen in it, so that they are not asked for.
+    :param memo: keeps which blobs have been seen in it, and the manifest that they are blobs of:
+        while that is there they are, and are not asked for.
     """
 
     def __init__(
@@ -37,7 +39,8 @@ class Repository:
         self._memo = memo or Forgetful()
         self._uploads = Uploads(client)
         self._is_doubting = False
-        self._is_familiar = False
+        self._kept: dict[str, bool] = {}
+        self._lock = threading.Lock()
         self._unmountable: set[str] = set()
 
     @property
@@ -94,19 +97,17 @@ class Repository:
         announce(self._client, manifest, stored)
         for tag in tags:
             self._client.put_manifest(tag, manifest)
+        digest = manifest.descriptor.digest.encode()
         for blob in blobs:
-            if not self._is_remembered(blob):
-                self._memo.remember(self._key(blob), b"1")
+            self._memo.remember(self._key(blob), digest)
+        self._memo.remember(self._own_key, digest)
 
     def abandon(self) -> None:
         """Wait for nothing any more. Every put that failed cancels its own upload."""
         self._client.transport.stop()
 
     def _is_remembered(self, descriptor: Descriptor) -> bool:
-        if self._is_doubting or self._memo.recall(self._key(descriptor)) is None:
-            return False
-        self._is_familiar = True
-        return True
+        return self._is_kept(self._key(descriptor))
 
     def _is_new(self, blob: Blob, descriptor: Descriptor) -> bool:
         """Whether to send a blob without asking for it.
@@ -115,7 +116,26 @@ class Repository:
         one as good as always, and sending it costs less than the answer.
         """
         is_small = descriptor.size <= _SMALL and blob.origin is None
-        return self._is_familiar and is_small and not self._is_doubting
+        return is_small and self._is_kept(self._own_key)
+
+    def _is_kept(self, key: str) -> bool:
+        """Whether the manifest that is remembered under a key is still there.
+
+        It is asked for once. Few registries keep a manifest without its blobs, but some take one
+        whose blobs they lack.
+        """
+        remembered = None if self._is_doubting else self._memo.recall(key)
+        if remembered is None:
+            return False
+        digest = remembered.decode()
+        with self._lock:
+            if digest not in self._kept:
+                self._kept[digest] = is_digest(digest) and self.head(digest) == digest
+            return self._kept[digest]
+
+    @property
+    def _own_key(self) -> str:
+        return f"delivered:{self._reference.name}"
 
     def _key(self, descriptor: Descriptor) -> str:
         return f"blob:{self._reference.name}@{descriptor.digest}"

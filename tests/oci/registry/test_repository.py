@@ -166,12 +166,26 @@ def test_a_delivered_blob_is_remembered(scripted: ScriptedRegistry, opened: Open
     first.put(blob, unheard)
     assert memo.recall(f"blob:{first.reference.name}@{blob.descriptor.digest}") is None
     first.finish(IMAGE, ["v1"], [blob.descriptor])
-    before = len(scripted.requests)
+    before = len(scripted.asked())
     second = opened(memo=memo)
     assert second.has(blob.descriptor)
     assert second.put(blob, unheard).fate == "reused"
-    assert len(scripted.requests) == before
+    assert scripted.log()[before:] == [f"HEAD /v2/team/app/manifests/{DIGEST}"]
     assert not opened("team/other", memo=memo).has(blob.descriptor)
+
+
+def test_what_is_remembered_is_not_believed_once_its_manifest_is_gone(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    memo = Forgetful()
+    blob = known(bytes(1000))
+    opened(memo=memo).finish(IMAGE, ["v1"], [blob.descriptor])
+    del scripted.manifests["team/app", DIGEST]
+    repository = opened(memo=memo)
+    assert not repository.has(blob.descriptor)
+    before = len(scripted.asked())
+    assert repository.put(blob, unheard).fate == "new"
+    assert scripted.log()[before].startswith("HEAD /v2/team/app/blobs/")
 
 
 def test_what_is_remembered_can_be_doubted(scripted: ScriptedRegistry, opened: Opener) -> None:
