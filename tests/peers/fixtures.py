@@ -53,7 +53,7 @@ def docker_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]
 
 @pytest.fixture(scope="session")
 def crane_registry(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]:
-    """`crane registry serve`: a second implementation, which knows referrers."""
+    """`crane registry serve`: a second implementation, whose repositories share their blobs."""
     with start_crane_registry(peers_folder / "crane-registry") as registry:
         yield registry
 

@@ -156,11 +156,15 @@ def test_a_push_is_counted(
 
 
 def test_an_upload_is_counted(
-    crane_registry: Registry, docker_registry: Registry, skopeo: Skopeo, tmp_path: Path
+    docker_registry: Registry,
+    crane_registry: Registry,
+    zuul_registry: Registry,
+    skopeo: Skopeo,
+    tmp_path: Path,
 ) -> None:
-    for number, registry in enumerate((docker_registry, crane_registry)):
+    for number, registry in enumerate((docker_registry, crane_registry, zuul_registry)):
         (folder := tmp_path / str(number)).mkdir()
-        push_small(skopeo, registry, folder)
+        push_small(skopeo, registry, folder, "--dest-creds=me:secret")
         uploads = [path for method, path, _ in registry.requests() if method == "PUT"]
         assert any(unquote(path).endswith(_sha256(EMPTY_LAYER)) for path in uploads)
 
