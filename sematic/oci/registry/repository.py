@@ -71,7 +71,7 @@ class Repository:
     def has(self, descriptor: Descriptor) -> bool:
         if descriptor.is_elsewhere:
             return True
-        return self._is_remembered(descriptor) or self._client.has_blob(descriptor)
+        return self._is_remembered(descriptor) or self._is_there(descriptor)
 
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         before = blob.descriptor
@@ -105,6 +105,16 @@ class Repository:
     def abandon(self) -> None:
         """Wait for nothing any more. Every put that failed cancels its own upload."""
         self._client.transport.stop()
+
+    def _is_there(self, descriptor: Descriptor) -> bool:
+        try:
+            return self._client.has_blob(descriptor)
+        except RegistryError as error:
+            if error.status != 500:
+                raise
+            # docker-registry says so of a blob that came when its disk was full, until it comes
+            # again.
+            return False
 
     def _is_remembered(self, descriptor: Descriptor) -> bool:
         return self._is_kept(self._key(descriptor))

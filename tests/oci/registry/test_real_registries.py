@@ -9,7 +9,7 @@ from sematic.oci.blob import Blob
 from sematic.oci.errors import BlobsMissing, Denied, NotFound
 from sematic.oci.manifest import OCI_CONFIG, Descriptor, Manifest
 from sematic.oci.reference import RegistryReference
-from sematic.oci.registry import Repository, open_repository
+from sematic.oci.registry import Patience, Repository, open_repository
 from sematic.oci.registry.failures import NoAnswer
 from tests.oci.registry.blobs import DATA, Streamed, known, manifest, unheard
 from tests.peers.certificates import privately_signed
@@ -102,6 +102,23 @@ def test_missing_blobs_are_told(docker_registry: Registry, name: str) -> None:
     with pytest.raises(BlobsMissing, match="MANIFEST_BLOB_UNKNOWN"):
         repository.finish(manifest(known().descriptor), ["v1"], [])
     assert repository.head("v1") is None
+
+
+def test_what_a_full_disk_cut_short_is_put_in_order_by_the_next_push(
+    docker_registry: Registry, name: str
+) -> None:
+    digest = deliver(open_at(docker_registry, name), "v1").document().descriptor.digest
+    storage = docker_registry.root / "data/docker/registry/v2/repositories" / name
+    links = list(storage.rglob("link"))
+    assert len(links) == 6  # of three blobs, the manifest, and two of the tag
+    for link in links:
+        content = link.read_bytes()
+        link.write_bytes(b"")  # as docker-registry leaves it
+        reference = RegistryReference(docker_registry.host, name)
+        repository = open_repository(reference, push=True, patience=Patience(first=0.01))
+        deliver(repository, "v1")
+        assert link.read_bytes() == content
+        assert repository.holds(digest, ["v1"])
 
 
 def test_a_failed_stream_is_cancelled_and_not_visible(docker_registry: Registry, name: str) -> None:

@@ -159,6 +159,23 @@ def test_a_blob_of_another_size_is_not_there(
     assert repository.put(blob, unheard).fate == "new"
 
 
+def test_a_blob_that_the_registry_stumbles_over_is_sent(
+    scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    scripted.script("HEAD", "/blobs/", Reply(500), times=99)
+    assert repository.put(known(), unheard).fate == "new"
+
+
+@pytest.mark.parametrize("status", [400, 403, 503])
+def test_any_other_refusal_to_look_for_a_blob_is_an_error(
+    status: int, scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    scripted.script("HEAD", "/blobs/", Reply(status), times=99)
+    with pytest.raises(RegistryError, match=f"to look for the blob .*: {status}"):
+        repository.put(known(), unheard)
+    assert not scripted.asked("POST")
+
+
 def test_a_delivered_blob_is_remembered(scripted: ScriptedRegistry, opened: Opener) -> None:
     memo = Forgetful()
     blob = known()
