@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from sematic.oci.manifest import (
     select_platform,
 )
 from sematic.oci.memo import Memo
+from sematic.oci.untrusted import MOST_BYTES, parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,14 @@ def _config(source: Source, memo: Memo, manifest: Manifest) -> dict[str, Any]:
     key = f"document:{descriptor.digest}"
     data = memo.recall(key)
     if data is None:
+        if descriptor.size > MOST_BYTES:
+            raise ManifestError(
+                f"its config has {descriptor.size} bytes, and no more than {MOST_BYTES} are read"
+            )
         data = b"".join(source.blob(descriptor))
     try:
-        config = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        config = parse_json(data)
+    except ValueError as error:
         raise ManifestError(f"its config is not JSON: {error}") from None
     if not _is_config(config):
         raise ManifestError(f"its config is no {descriptor.media_type}")
@@ -145,9 +149,11 @@ def _is_config(document: Any) -> bool:
         return False
     env, labels = run.get("Env") or [], run.get("Labels") or {}
     history = document.get("history") or []
+    if not (isinstance(env, list) and isinstance(labels, dict) and isinstance(history, list)):
+        return False
+    texts = [*env, *labels.values()]
     return (
         all(isinstance(item, str) and is_digest(item) for item in diff_ids)
-        and (isinstance(env, list) and all(isinstance(item, str) for item in env))
-        and isinstance(labels, dict)
-        and (isinstance(history, list) and all(isinstance(item, dict) for item in history))
+        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(item, dict) for item in history)
     )

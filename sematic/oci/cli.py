@@ -178,6 +178,7 @@ def _log(debug: bool) -> None:
     for name in ("azure", "botocore", "google", "msal"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they say it again when they raise
     logging.getLogger("sematic").setLevel(level)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it repeats what servers send
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -17,13 +17,23 @@
         └── BlobsMissing       it refused a manifest because it lacks blobs
 
 Every message says what was tried, on what, why it failed and what to do, in one to three lines.
+Whatever has got into one can be printed: it is short, and nothing in it speaks to a terminal.
 """
 
 from __future__ import annotations
 
+from sematic.oci.untrusted import one_line
+
+_MOST_LINES = 20
+_LONGEST_LINE = 1500
+
 
 class OCIError(Exception):
     """Anything that :mod:`sematic.oci` raises on purpose."""
+
+    def __init__(self, message: str = "") -> None:
+        lines = message.split("\n", _MOST_LINES)[:_MOST_LINES]
+        super().__init__("\n".join(one_line(line, _LONGEST_LINE) for line in lines))
 
 
 class SettingsError(OCIError):

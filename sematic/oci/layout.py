@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sematic.oci.blob import Blob, Progress, Receipt
 from sematic.oci.errors import (
@@ -32,9 +31,15 @@ from sematic.oci.manifest import (
     Document,
     Manifest,
     is_digest,
+    is_media_type,
+    new_hash,
     to_json,
 )
 from sematic.oci.reference import LayoutReference
+from sematic.oci.untrusted import MOST_BYTES, parse_json
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 REF_NAME = "org.opencontainers.image.ref.name"
 
@@ -66,29 +71,31 @@ class Layout:
             there = ", ".join(self.tags()) or "no tags"
             raise NotFound(f"{self.reference.name} has no {reference!r}, it has {there}")
         with _explained(f"read {self.reference.name}"):
-            data = self._blob_path(digest).read_bytes()
-        if digest.startswith("sha256:") and hashlib.sha256(data).hexdigest() != digest[7:]:
-            raise DigestError(f"{self.reference.name}: the manifest {digest} is damaged")
+            data = self._read_manifest(self._blob_path(digest))
+            found = new_hash(digest)
+            found.update(data)
+        _check(self._blob_path(digest), found, digest)
         return Document(_media_type(data), data)
 
     def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
-        path, found, size = self._blob_path(descriptor.digest), hashlib.sha256(), 0
+        path, found, size = self._blob_path(descriptor.digest), new_hash(descriptor.digest), 0
         try:
             with path.open("rb") as file:
                 while data := file.read(_CHUNK):
                     found.update(data)
                     size += len(data)
-                    if size == descriptor.size and "sha256:" + found.hexdigest() != (
-                        descriptor.digest
-                    ):
-                        raise DigestError(f"{path} is damaged: its digest is not its name")
+                    if size > descriptor.size:
+                        break
+                    if size == descriptor.size:
+                        _check(path, found, descriptor.digest)
                     yield data
         except FileNotFoundError:
             raise NotFound(f"{self.reference.name} has no blob {descriptor.digest}") from None
         except OSError as error:
             raise PlaceError(f"cannot read {path}: {error.strerror}") from None
         if size != descriptor.size:
-            raise DigestError(f"{path} has {size} bytes and should have {descriptor.size}")
+            raise DigestError(f"{path} has not the {descriptor.size} bytes that it should have")
+        _check(path, found, descriptor.digest)
 
     def tags(self) -> list[str]:
         """The tags there are."""
@@ -151,6 +158,13 @@ class Layout:
         algorithm, _, hexadecimal = digest.partition(":")
         return self._folder / "blobs" / algorithm / hexadecimal
 
+    def _read_manifest(self, path: Path) -> bytes:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ManifestError(f"{path} has more than the {MOST_BYTES} bytes a manifest may have")
+        return data
+
     def _missing(self, blobs: Iterable[Descriptor]) -> list[str]:
         return [blob.digest for blob in blobs if not self.has(blob)]
 
@@ -170,7 +184,7 @@ class Layout:
     def _index(self) -> dict[str, Any]:
         path = self._folder / "index.json"
         try:
-            index = json.loads(path.read_bytes())
+            index = parse_json(path.read_bytes())
         except FileNotFoundError:
             if not self._folder.is_dir():
                 raise NotFound(f"there is no image layout in {self._folder}") from None
@@ -179,9 +193,10 @@ class Layout:
             raise PlaceError(f"cannot read {path}: {error.strerror}") from None
         except ValueError as error:
             raise PlaceError(f"{path} is damaged: {error}") from None
-        if not isinstance(index, dict) or not isinstance(index.get("manifests"), list):
+        manifests = index.get("manifests") if isinstance(index, dict) else None
+        if not isinstance(manifests, list) or not all(isinstance(m, dict) for m in manifests):
             raise PlaceError(f"{path} is no image index")
-        return index
+        return dict(index)
 
     def _entries(self) -> list[dict[str, Any]]:
         return list(self._index()["manifests"])
@@ -265,21 +280,28 @@ class Layout:
                     os.close(file)
 
 
+def _check(path: Path, found: _Hash, digest: str) -> None:
+    if found.hexdigest() != digest.partition(":")[2]:
+        raise DigestError(f"{path} is damaged: its digest is not its name")
+
+
 def tag_of(entry: Mapping[str, Any]) -> str:
     """The tag of an entry of an index, empty if it has none."""
-    return str((entry.get("annotations") or {}).get(REF_NAME) or "")
+    annotations = entry.get("annotations")
+    return str(annotations.get(REF_NAME) or "") if isinstance(annotations, dict) else ""
 
 
 def _media_type(data: bytes) -> str:
     """What a manifest says it is; before image-spec 1.1 it need not say."""
     try:
-        document = json.loads(data)
+        document = parse_json(data)
     except ValueError:
         return ""
     if not isinstance(document, dict):
         return ""
     default = OCI_INDEX if "manifests" in document else OCI_MANIFEST
-    return str(document.get("mediaType") or default)
+    own = str(document.get("mediaType") or default)
+    return own if is_media_type(own) else ""
 
 
 def _with_tags(

@@ -9,11 +9,16 @@ import hashlib
 import json
 import os
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sematic.oci.errors import ManifestError, SettingsError
+from sematic.oci.untrusted import one_line, parse_json
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 Format = Literal["oci", "docker"]
 
@@ -42,6 +47,11 @@ _TO_OCI = {
 _TO_DOCKER = {oci: docker for docker, oci in _TO_OCI.items() if not docker.endswith(".zstd")}
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_MEDIA_TYPE = re.compile(r"[!-~]{1,255}")
+_MOST_SIZE = 2**63 - 1  # image-spec, descriptor.md: an int64
+
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 100
 
 
 def digest_of(data: bytes) -> str:
@@ -54,10 +64,20 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
+def new_hash(digest: str) -> _Hash:
+    """A hash of a digest's algorithm."""
+    return hashlib.new(digest.partition(":")[0])
+
+
 def to_json(document: Mapping[str, Any]) -> bytes:
     """The one way in which documents are written: compact, keys sorted, UTF-8."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode()
+
+
+def is_media_type(text: str) -> bool:
+    """Whether text may be a media type, as far as it is compared and shown (RFC 6838, 4.2)."""
+    return _MEDIA_TYPE.fullmatch(text) is not None
 
 
 def layer_media_type(compression: str, format: Format = "oci") -> str:
@@ -147,7 +167,7 @@ class Platform:
         return self.variant or ("v8" if self.architecture == "arm64" else "")
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+        return one_line("/".join(filter(None, (self.os, self.architecture, self.variant))))
 
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "i686": "386"}
@@ -173,24 +193,25 @@ class Descriptor:
     def from_dict(cls, document: Any) -> Descriptor:
         """:raises ManifestError: a required property is missing or of the wrong kind."""
         if not isinstance(document, dict):
-            raise ManifestError(f"not a descriptor: {document!r}")
+            raise ManifestError(f"not a descriptor: {_shown.repr(document)}")
         for key in ("mediaType", "digest", "size"):
             if key not in document:
-                raise ManifestError(f"a descriptor lacks {key!r}: {document!r}")
+                raise ManifestError(f"a descriptor lacks {key!r}: {_shown.repr(document)}")
         media_type, digest, size = document["mediaType"], document["digest"], document["size"]
         platform = document.get("platform")
         urls = document.get("urls") or []
         if not (
             isinstance(media_type, str)
+            and is_media_type(media_type)
             and isinstance(digest, str)
             and is_digest(digest)
             and type(size) is int
-            and size >= 0
+            and 0 <= size <= _MOST_SIZE
             and isinstance(urls, list)
             and all(isinstance(url, str) for url in urls)
             and (platform is None or isinstance(platform, dict))
         ):
-            raise ManifestError(f"not a descriptor: {document!r}")
+            raise ManifestError(f"not a descriptor: {_shown.repr(document)}")
         return cls(
             media_type,
             digest,
@@ -244,14 +265,16 @@ class Document:
     def parsed(self) -> dict[str, Any]:
         """:raises ManifestError: not a JSON object, or its own mediaType contradicts."""
         try:
-            document = json.loads(self.data)
-        except (ValueError, RecursionError) as error:
+            document = parse_json(self.data)
+        except ValueError as error:
             raise ManifestError(f"not JSON, though of type {self.media_type}: {error}") from None
         if not isinstance(document, dict):
             raise ManifestError(f"a {self.media_type} that is not a JSON object")
         own = document.get("mediaType")
         if own and self.media_type and own != self.media_type:
-            raise ManifestError(f"served as {self.media_type}, but says it is {own}")
+            raise ManifestError(f"served as {self.media_type}, but says it is {_shown.repr(own)}")
+        if "manifests" in document and ("layers" in document or "config" in document):
+            raise ManifestError("an image manifest and an index at once")
         return document
 
 
@@ -324,5 +347,5 @@ def _annotations(document: Mapping[str, Any]) -> dict[str, str]:
     """:raises ManifestError: they are not strings by string."""
     found = document.get("annotations") or {}
     if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        raise ManifestError(f"annotations that are none: {found!r}")
+        raise ManifestError(f"annotations that are none: {_shown.repr(found)}")
     return found

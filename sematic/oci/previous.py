@@ -8,6 +8,7 @@ once, and if it has that diff_id it is there already.
 
 from __future__ import annotations
 
+import re
 import threading
 
 from sematic.oci.base import find_base
@@ -54,7 +55,7 @@ class Known:
         found = []
         for layer in image.layers:
             size = layer.descriptor.annotations.get(SIZE_ANNOTATION, "")
-            if size.isdecimal():
+            if re.fullmatch("[0-9]{1,19}", size):
                 blob = layer.descriptor
                 made = Made(layer.diff_id, int(size), blob.digest, blob.size)
                 found.append((layer_compression(blob.media_type), made))

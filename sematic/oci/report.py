@@ -13,6 +13,7 @@ from sematic.oci.delivery import Delivery
 from sematic.oci.files import LeftOut
 from sematic.oci.layer import NAME_ANNOTATION
 from sematic.oci.project import Build
+from sematic.oci.untrusted import one_line
 
 _LARGEST = 10
 _SHOWN = 20
@@ -107,12 +108,12 @@ def plan_text(plan: dict[str, Any], left_out: Sequence[LeftOut]) -> Iterator[str
     for number, layer in enumerate(plan["layers"], plan["base_layers"] + 1):
         fate = "reused" if layer["reused"] else "sent"
         size = size_text(layer["bytes"])
-        yield f"{number:>5}  {layer['files']:>6}  {size:>9}  {fate:6}  {_line(layer['name'])}"
+        yield f"{number:>5}  {layer['files']:>6}  {size:>9}  {fate:6}  {one_line(layer['name'])}"
     yield f"{'':5}  {plan['files']:>6}  {size_text(plan['bytes']):>9}"
     yield ""
     yield "largest"
     for group in plan["largest"]:
-        yield f"  {size_text(group['bytes']):>9}  {_line(group['name'])}"
+        yield f"  {size_text(group['bytes']):>9}  {one_line(group['name'])}"
     if left_out:
         yield ""
         yield "left out"
@@ -124,9 +125,9 @@ def plan_text(plan: dict[str, Any], left_out: Sequence[LeftOut]) -> Iterator[str
 def _left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
     rules = Counter(item.rule for item in left_out)
     for rule, count in rules.most_common(_SHOWN):
-        paths = [_line(item.path) for item in left_out if item.rule == rule]
+        paths = [one_line(item.path) for item in left_out if item.rule == rule]
         shown = ", ".join(paths[:3]) + (f" and {count - 3} more" if count > 3 else "")
-        yield f"  {_line(rule)}: {shown}"
+        yield f"  {one_line(rule)}: {shown}"
     if len(rules) > _SHOWN:
         yield f"  and by {len(rules) - _SHOWN} more rules"
 
@@ -149,7 +150,7 @@ def image_json(image: Base) -> dict[str, Any]:
         "layers": [
             {
                 "name": layer.descriptor.annotations.get(NAME_ANNOTATION)
-                or history.get("created_by", ""),
+                or str(history.get("created_by") or ""),
                 "media_type": layer.descriptor.media_type,
                 "digest": layer.descriptor.digest,
                 "size": layer.descriptor.size,
@@ -163,15 +164,15 @@ def image_json(image: Base) -> dict[str, Any]:
 
 def image_text(image: dict[str, Any]) -> Iterator[str]:
     """The same for people, line by line."""
+    config = image["config"]
     yield f"{image['reference']}"
     yield f"digest      {image['digest']}"
     yield f"type        {image['media_type']}"
     yield f"platform    {image['platform']}"
-    yield f"created     {image['created']}"
-    config = image["config"]
+    yield f"created     {one_line(str(image['created']))}"
     for key in ("Entrypoint", "Cmd", "User", "WorkingDir"):
         if config.get(key):
-            yield f"{key.lower():11} {_value(config[key])}"
+            yield f"{key.lower():11} {one_line(_value(config[key]))}"
     yield from _pairs("env", config.get("Env") or ())
     yield from _pairs("label", _equals(config.get("Labels") or {}))
     yield from _pairs("annotation", _equals(image["annotations"]))
@@ -179,12 +180,12 @@ def image_text(image: dict[str, Any]) -> Iterator[str]:
     for layer in image["layers"]:
         kind = layer["media_type"].rpartition(".")[2]
         size = size_text(layer["size"])
-        yield f"  {layer['digest'][:19]}  {size:>9}  {kind:8}  {_line(layer['name'])}"
+        yield f"  {layer['digest'][:19]}  {size:>9}  {kind:8}  {one_line(layer['name'])}"
 
 
 def _pairs(word: str, lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
-        yield f"{word:11} {_line(line)}"
+        yield f"{word:11} {one_line(line)}"
 
 
 def _equals(pairs: dict[str, str]) -> list[str]:
@@ -193,9 +194,3 @@ def _equals(pairs: dict[str, str]) -> list[str]:
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _line(text: str, width: int = 100) -> str:
-    """A text on one line of a terminal, whatever is in it."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return text if len(text) <= width else text[: width - 1] + "…"

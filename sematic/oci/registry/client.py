@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from sematic.oci.errors import BlobsMissing, DigestError, RegistryError
-from sematic.oci.manifest import INDEXES, MANIFESTS, Descriptor, Document, is_digest
-from sematic.oci.reference import DOCKER_HUB
+from sematic.oci.errors import BlobsMissing, DigestError, InvalidReference, RegistryError
+from sematic.oci.manifest import (
+    INDEXES,
+    MANIFESTS,
+    Descriptor,
+    Document,
+    is_digest,
+    is_media_type,
+    new_hash,
+)
+from sematic.oci.reference import DOCKER_HUB, check_tag
 from sematic.oci.registry.answer import Answer
 from sematic.oci.registry.auth import Authorizer, repository_scope
 from sematic.oci.registry.body import Body
@@ -17,24 +25,19 @@ from sematic.oci.registry.failures import NoAnswer, refusal
 from sematic.oci.registry.pointers import pointed
 from sematic.oci.registry.routes import origin
 from sematic.oci.registry.transport import ASK, CANCEL, READ, SEND, Manner, Transport
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
+from sematic.oci.untrusted import parse_json
 
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 _HUB_API = "registry-1.docker.io"
+_LINK = re.compile(r"<([^<>]*)>([^<]*)")
+_NEXT = re.compile(r';\s*rel\s*=\s*"?(?:[^",;]* )?next\b', re.IGNORECASE)
+_LONGEST_LINK = 8 << 10
+_MOST_PAGES = 10_000
 
 
 def api_host(host: str) -> str:
     """Where a registry answers: Docker Hub does so under another name."""
     return _HUB_API if host == DOCKER_HUB else host
-
-
-def new_hash(digest: str) -> _Hash:
-    """A hash of a digest's algorithm."""
-    import hashlib
-
-    return hashlib.new(digest.partition(":")[0])
 
 
 class RegistryClient:
@@ -82,11 +85,10 @@ class RegistryClient:
         announced = answer.headers.get("docker-content-digest", "")
         self._verify(answer.data, reference if is_digest(reference) else announced, what)
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
-        document = Document(media_type, answer.data)
         if media_type in (*MANIFESTS, *INDEXES):
-            return document
-        own = Document("", answer.data).parsed().get("mediaType")
-        return Document(str(own), answer.data) if own else document
+            return Document(media_type, answer.data)
+        own = str(Document("", answer.data).parsed().get("mediaType") or media_type)
+        return Document(own if is_media_type(own) else "", answer.data)
 
     def put_manifest(self, reference: str, document: Document) -> Answer:
         """Store a manifest under a tag or its digest.
@@ -111,19 +113,22 @@ class RegistryClient:
         return answer
 
     def tags(self) -> Iterator[str]:
-        """All tags, page by page."""
-        import json
+        """All tags, page by page.
 
+        :raises RegistryError: the pages go round in circles, or are no lists of tags.
+        """
         url = self._url("tags/list")
+        seen: set[str] = set()
         while url:
+            seen.add(url)
             answer = self._ask("GET", url)
             self._expect(answer, (200,), "to list the tags")
-            try:
-                names = json.loads(answer.data).get("tags") or ()
-            except (ValueError, AttributeError):
-                raise RegistryError(f"{self.host} answered with no list of tags") from None
-            yield from names
+            yield from self._tags(answer)
             url = self._next_page(answer)
+            if url in seen or len(seen) >= _MOST_PAGES:
+                raise RegistryError(
+                    f"{self.host} lists the tags of {self.repository} without an end"
+                )
 
     # Blobs
 
@@ -134,7 +139,7 @@ class RegistryClient:
             return False
         self._expect(answer, (200,), f"to look for the blob {descriptor.digest}")
         size = answer.headers.get("content-length", "")
-        return not size.isdecimal() or int(size) == descriptor.size
+        return not size.isdecimal() or size.lstrip("0") == f"{descriptor.size or ''}"
 
     def open_blob(self, digest: str, start: int = 0) -> Answer:
         """A blob as a stream, from a byte on: 206 says that the registry kept to that.
@@ -217,11 +222,19 @@ class RegistryClient:
 
     def _next_page(self, answer: Answer) -> str:
         """The next page's URL (RFC 8288), "" after the last."""
-        link, _, relation = answer.headers.get("link", "").partition(";")
-        if "next" not in relation:
-            return ""
-        page = link.strip().removeprefix("<").removesuffix(">")
-        return pointed(answer.url, page, self.transport.routes)
+        for link, parameters in _LINK.findall(answer.headers.get("link", "")[:_LONGEST_LINK]):
+            if _NEXT.search(parameters):
+                return pointed(answer.url, link, self.transport.routes)
+        return ""
+
+    def _tags(self, answer: Answer) -> list[str]:
+        try:
+            names = parse_json(answer.data).get("tags") or []
+            return [check_tag(name) for name in names]
+        except (ValueError, AttributeError, TypeError, InvalidReference):
+            raise RegistryError(
+                f"{self.host} answered with no list of tags for {self.repository}"
+            ) from None
 
     def _lacks_location(self) -> str:
         raise RegistryError(f"{self.host} opened an upload, but does not say where")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from sematic.oci.errors import DigestError
-from sematic.oci.manifest import Descriptor
-from sematic.oci.registry.client import RegistryClient, new_hash
+from sematic.oci.manifest import Descriptor, new_hash
+from sematic.oci.registry.client import RegistryClient
 from sematic.oci.registry.failures import NoAnswer
 
 if TYPE_CHECKING:
     from sematic.oci.registry.answer import Answer
 
 _TRIES = 5
+_RANGE = re.compile(r"\s*bytes[ =]*([0-9]{1,19})-")
 
 
 def download(client: RegistryClient, descriptor: Descriptor) -> Iterator[bytes]:
@@ -80,5 +82,5 @@ def _start(answer: Answer) -> int:
     """The first byte of an answer (RFC 9110, 14.4)."""
     if answer.status != 206:
         return 0
-    first = answer.headers.get("content-range", "").removeprefix("bytes").strip().partition("-")[0]
-    return int(first) if first.isdecimal() else 0
+    found = _RANGE.match(answer.headers.get("content-range", ""))
+    return int(found[1]) if found else 0
