@@ -17,16 +17,17 @@ from sematic.oci.errors import Denied, RegistryError
 from sematic.oci.registry.credentials import Credential, Credentials, renewal
 from sematic.oci.registry.failures import what_it_said
 from sematic.oci.registry.pointers import pointed
+from sematic.oci.registry.tokens import parse_token
+from sematic.oci.untrusted import one_line
 
 if TYPE_CHECKING:
     from sematic.oci.registry.answer import Answer
     from sematic.oci.registry.transport import Transport
 
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-_ITEM = re.compile(rf'[\s,]*({_WORD})(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?')
+_ITEM = re.compile(rf'({_WORD})(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?')
+_LONGEST_CHALLENGE = 8 << 10
 _CLIENT = "sematic"
-# The specification's default.
-_DEFAULT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,14 @@ class Challenge:
 
 
 def parse_challenges(header: str) -> list[Challenge]:
-    """The challenges of a WWW-Authenticate header, which may hold several.
+    """The challenges of a WWW-Authenticate header, which may hold several; of its first 8 KiB.
 
     >>> parse_challenges('Basic realm="a, b", Bearer realm="https://x/t",service=y')[1].scheme
     'bearer'
     """
     challenges: list[Challenge] = []
     parameters: dict[str, str] = {}
-    for match in _ITEM.finditer(header):
+    for match in _ITEM.finditer(header[:_LONGEST_CHALLENGE]):
         word, quoted, plain = match.groups()
         if quoted is None and plain is None:
             parameters = {}
@@ -70,6 +71,7 @@ class _Host:
     tokens: dict[frozenset[str], tuple[str, float]] = field(default_factory=dict)
     refusals: dict[frozenset[str], Denied] = field(default_factory=dict)
     refresh_token: str = ""
+    shown: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -144,6 +146,12 @@ class Authorizer:
             return f"The credentials from {credential} do not give this right."
         return self._credentials.advice(_host_of(place))
 
+    def secrets(self, place: str) -> set[str]:
+        """What has been shown for a place, and must not be seen though a server repeats it."""
+        known = self._host(place)
+        credential = self._credentials.find(place) if known.challenge else None
+        return known.shown | (credential.secrets if credential else set())
+
     def _host(self, place: str) -> _Host:
         with self._lock:
             return self._hosts.setdefault(_host_of(place), _Host())
@@ -155,7 +163,7 @@ class Authorizer:
         if challenge is None or (
             challenge.scheme == "bearer" and "realm" not in challenge.parameters
         ):
-            schemes = ", ".join(offered) or "nothing"
+            schemes = one_line(", ".join(offered)) or "nothing"
             raise Denied(
                 f"{_host_of(place)} wants credentials, but offers no way to show them that is "
                 f"known here (Basic, Bearer), only {schemes}",
@@ -250,28 +258,24 @@ class Authorizer:
         self, place: str, realm: str, answer: Answer, credential: Credential | None, at: float
     ) -> tuple[str, float]:
         """The header and when to renew it, from what the token server answered."""
-        import json
-
         server = urlsplit(realm).netloc
         if answer.status != 200:
             if 400 <= answer.status < 500 and not answer.is_passing:
-                raise self._refused(place, server, answer.status, what_it_said(answer))
+                said = what_it_said(answer, self.secrets(place))
+                raise self._refused(place, server, answer.status, said)
             raise RegistryError(
                 f"{server} gave no token for {_host_of(place)}: it answered {answer.status}",
                 status=answer.status,
             )
         try:
-            document = json.loads(answer.data)
-            token = str(document.get("token") or document.get("access_token") or "")
-            self._host(place).refresh_token = str(document.get("refresh_token") or "")
-            seconds = float(document.get("expires_in") or _DEFAULT_SECONDS)
-        except (ValueError, TypeError, AttributeError):
-            token, seconds = "", 0.0
-        if not token or not token.isprintable():
+            token = parse_token(answer.data)
+        except ValueError:
             raise RegistryError(
                 f"{server} gave no token for {_host_of(place)}: its answer has none"
-            )
-        return _bearer(token), renewal(at, seconds)
+            ) from None
+        self._host(place).refresh_token = token.refresh
+        self._host(place).shown.update({token.text, token.refresh} - {""})
+        return _bearer(token.text), renewal(at, token.seconds)
 
     def _refused(self, place: str, server: str = "", status: int = 401, said: str = "") -> Denied:
         host = _host_of(place)

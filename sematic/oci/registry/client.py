@@ -281,7 +281,8 @@ class RegistryClient:
     def _expect(self, answer: Answer, statuses: Collection[int], what: str) -> None:
         if answer.status not in statuses:
             denied = self._authorizer.advice(self._place)
-            raise refusal(answer, what, self.host, self.repository, denied)
+            secrets = self._authorizer.secrets(self._place)
+            raise refusal(answer, what, self.host, self.repository, denied, secrets)
 
     def _verify(self, data: bytes, digest: str, what: str) -> None:
         """:raises DigestError: the bytes have another digest; one that is none is no witness."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
+from urllib.parse import quote
 
 from sematic.oci.errors import BlobsMissing, Denied, NotFound, RegistryError
 from sematic.oci.registry.answer import Answer
+from sematic.oci.untrusted import one_line, parse_json
+
+_LONGEST = 400  # characters of what a registry says
+_MOST_ERRORS = 5
 
 
 class NoAnswer(RegistryError):
@@ -49,6 +55,9 @@ def no_answer(host: str, error: Exception, seconds: float) -> NoAnswer:
     if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
         why = f"did not answer within {seconds:.0f} s"
         return NoAnswer(f"{host} {why}", why)
+    if "got more than" in _reason(error):  # http.client has limits for lines and headers
+        why = f"sent a head that is too large: {_reason(error)}"
+        return NoAnswer(f"{host} {why}", why, is_passing=False)
     if isinstance(error, exceptions.ProtocolError | exceptions.InvalidChunkLength | OSError):
         why = f"broke the connection off: {_reason(error)}"
         return NoAnswer(f"{host} {why}", why, is_broken=True)
@@ -81,10 +90,14 @@ def _no_tls(host: str, error: Exception) -> NoAnswer:
 
 
 def _reason(error: BaseException) -> str:
+    from http.client import BadStatusLine, RemoteDisconnected
+
     error = _innermost(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    if isinstance(error, BadStatusLine) and not isinstance(error, RemoteDisconnected):
+        return "what it sent is not HTTP"
+    return one_line(str(error) or type(error).__name__)
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -124,19 +137,31 @@ def missing_credentials(host: str) -> str:
     return _NO_CREDENTIALS.format(host=host)
 
 
-def what_it_said(answer: Answer) -> str:
-    """Codes and messages of an answer's errors in one line, "" if there are none."""
-    return "; ".join(": ".join(filter(None, error)) for error in _errors(answer))
+def what_it_said(answer: Answer, secrets: Collection[str] = ()) -> str:
+    """Codes and messages of an answer's errors in one line, "" if there are none.
+
+    :param secrets: are not shown, though the answer may repeat them.
+    """
+    said = "; ".join(": ".join(filter(None, error)) for error in _errors(answer))
+    return one_line(" ".join(_without(secrets, said).split()), _LONGEST)
 
 
-def refusal(answer: Answer, what: str, host: str, repository: str, denied: str) -> RegistryError:
+def refusal(
+    answer: Answer,
+    what: str,
+    host: str,
+    repository: str,
+    denied: str,
+    secrets: Collection[str] = (),
+) -> RegistryError:
     """The error that an answer is.
 
     :param what: what was tried, as ``pushing the manifest sha256:...``.
     :param denied: what to do where it is a matter of credentials.
+    :param secrets: see :func:`what_it_said`.
     """
     codes = tuple(code for code, _ in _errors(answer) if code)
-    said = what_it_said(answer)
+    said = what_it_said(answer, secrets)
     message = f"{host} refused {what} ({repository}): {answer.status}{said and ' ' + said}"
     if advice := _advice(answer.status, codes, said, denied, repository):
         message += f"\n{advice}"
@@ -166,23 +191,21 @@ def _advice(status: int, codes: tuple[str, ...], said: str, denied: str, reposit
 
 def _errors(answer: Answer) -> list[tuple[str, str]]:
     """Code and message of each error of a body (distribution-spec, "Error Codes")."""
-    import json
-
     try:
-        document = json.loads(answer.data)
+        document = parse_json(answer.data)
     except ValueError:
         return _plain_errors(answer)
     errors = document.get("errors") if isinstance(document, dict) else None
     if not isinstance(errors, list):
         return [("", _text(document))] if document else []
-    return [_error(error) for error in errors if isinstance(error, dict)]
+    return [_error(error) for error in errors[:_MOST_ERRORS] if isinstance(error, dict)]
 
 
 def _error(error: dict[str, Any]) -> tuple[str, str]:
     message = _text(error.get("message") or "")
     if lack := _lack_of_space(error.get("detail")):
         message += f" ({lack})"
-    return str(error.get("code") or "").upper(), message
+    return one_line(str(error.get("code") or "").upper()), message
 
 
 def _lack_of_space(detail: Any) -> str:
@@ -203,5 +226,12 @@ def _plain_errors(answer: Answer) -> list[tuple[str, str]]:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         value = value.get("message") or value.get("details") or value.get("error") or value
-    text = " ".join(str(value).split())
-    return text if len(text) <= 300 else text[:297] + "..."
+    return str(value)
+
+
+def _without(secrets: Collection[str], text: str) -> str:
+    """Text without secrets, however they are written in it."""
+    written = {form for secret in secrets for form in (secret, quote(secret), repr(secret)[1:-1])}
+    for secret in sorted(written, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text

@@ -62,8 +62,9 @@ def log_in(place: str, credential: Credential, transport: Transport) -> Login:
     if answer.status != 200:
         kind = Denied if answer.status in (401, 403) else RegistryError
         advice = "\nIs it a registry?" if answer.status == 404 else ""
+        said = what_it_said(answer, authorizer.secrets(place))
         raise kind(
-            f"{host} refused the login: {answer.status} {what_it_said(answer)}".rstrip() + advice,
+            f"{host} refused the login: {answer.status} {said}".rstrip() + advice,
             status=answer.status,
         )
     if refresh_token := authorizer.refresh_token(place):

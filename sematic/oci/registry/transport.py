@@ -6,7 +6,7 @@ Knows nothing of images or credentials. urllib3 is imported with the first reque
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +21,14 @@ from sematic.oci.registry.body import Body, BodyFailure
 from sematic.oci.registry.failures import NoAnswer, no_answer
 from sematic.oci.registry.pointers import pointed
 from sematic.oci.registry.routes import Routes, origin
+from sematic.oci.untrusted import MOST_BYTES, one_line
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
 _CHUNK = 256 * 1024
-_MOST = 16 * 1024 * 1024  # distribution-spec: registries should limit manifests to 4 MiB
+_MOST_OF_ERROR = 64 * 1024
+_LONGEST = 300.0  # seconds that an answer may take once it has begun
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SHOWN = {"digest", "mount", "from", "scope", "service", "n", "last"}
 
@@ -202,7 +204,7 @@ class Transport:
                 chunked=isinstance(body, Body) and body.size is None,
             )
             status = response.status
-            return _answer(url, response, manner.stream)
+            return _answer(url, response, manner.stream, self.patience.clock)
         except (HTTPError, OSError, BodyFailure) as error:
             if isinstance(body, Body) and body.failure:
                 raise body.failure from None
@@ -252,19 +254,35 @@ def _framing(method: str, body: bytes | Body) -> dict[str, str]:
     return headers
 
 
-def _answer(url: str, response: BaseHTTPResponse, stream: bool) -> Answer:
+def _answer(
+    url: str, response: BaseHTTPResponse, stream: bool, clock: Callable[[], float]
+) -> Answer:
     headers = {name.lower(): value for name, value in response.headers.items()}
     if stream and 200 <= response.status < 300:
         return Answer(url, response.status, headers, chunks=_chunks(url, response))
-    data = response.read(_MOST)
-    if response.read(1):
+    is_good = response.status < 300
+    data, is_whole = _read(response, MOST_BYTES if is_good else _MOST_OF_ERROR, clock)
+    if is_whole:
+        response.release_conn()
+    else:
         response.close()
+    if is_good and not is_whole:
         raise RegistryError(
-            f"{urlsplit(url).netloc} sent more than {_MOST >> 20} MiB where a manifest or a "
-            "message was expected"
+            f"{urlsplit(url).netloc} sent more than {MOST_BYTES >> 20} MiB, or for more than "
+            f"{_LONGEST:.0f} s, where a manifest or a message was expected"
         )
-    response.release_conn()
     return Answer(url, response.status, headers, data)
+
+
+def _read(response: BaseHTTPResponse, most: int, clock: Callable[[], float]) -> tuple[bytes, bool]:
+    """A body, or its first bytes, and whether that is all of it."""
+    until = clock() + _LONGEST
+    data = bytearray()
+    while piece := response.read1(most + 1 - len(data)):
+        data += piece
+        if len(data) > most or clock() > until:
+            return bytes(data[:most]), False
+    return bytes(data), True
 
 
 def _chunks(url: str, response: BaseHTTPResponse) -> Generator[bytes, None, None]:
@@ -292,7 +310,7 @@ def _retry_after(answer: Answer) -> float | None:
 
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -313,4 +331,5 @@ def _hidden(url: str) -> str:
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
     netloc = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=netloc, query=urlencode(query, safe=":/,.")).geturl()
+    shown = parts._replace(netloc=netloc, query=urlencode(query, safe=":/,.")).geturl()
+    return one_line(shown, 500)

@@ -306,8 +306,8 @@ def test_an_answer_can_be_read_as_a_stream(
 def test_an_answer_without_end_is_not_taken(
     transport: Transport, scripted: ScriptedRegistry, url: str
 ) -> None:
-    scripted.script("GET", "/thing", Reply(200, {}, bytes(17 << 20)))
-    with pytest.raises(RegistryError, match="more than 16 MiB"):
+    scripted.script("GET", "/thing", Reply(200, {}, bytes(5 << 20)))
+    with pytest.raises(RegistryError, match="more than 4 MiB"):
         transport.request("GET", url)
 
 

@@ -32,6 +32,12 @@ class Credential:
             return ""
         return "Basic " + base64.b64encode(f"{self.username}:{secret}".encode()).decode()
 
+    @property
+    def secrets(self) -> set[str]:
+        """What of it nobody may see."""
+        basic = self.basic.removeprefix("Basic ")
+        return {self.password, self.identity_token, self.registry_token, basic} - {""}
+
     def __str__(self) -> str:
         # Everybody has the same name in a cloud's registry.
         named = self.username and self.expires == inf
