@@ -135,7 +135,7 @@ def _parse_path(text: str, scheme: str, rest: str) -> LayoutReference | ArchiveR
     before, colon, after = path.rpartition(":")
     if colon and before and "/" not in after and _TAG.fullmatch(after):
         path, tag = before, after
-    if not path:
+    if not path or "\0" in path:
         raise InvalidReference(f"{text!r} names no path: write {scheme}:PATH or {scheme}:PATH:TAG")
     path = os.path.expanduser(path)
     if scheme == "oci-layout":

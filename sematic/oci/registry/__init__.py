@@ -14,6 +14,7 @@ Each part knows those below it only:
     ├── downloads   a blob's way out: checked, carried on
     └── referrers   the index that old registries need
         client      one method per endpoint of the distribution spec
+        pages       lists of tags
         auth        challenges, tokens              credentials     docker's and podman's files
             failures    what refusals mean
             transport   HTTP: connections, redirects, trying again

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import quote, urlsplit
 
-from sematic.oci.errors import BlobsMissing, DigestError, InvalidReference, RegistryError
+from sematic.oci.errors import BlobsMissing, DigestError, RegistryError
 from sematic.oci.manifest import (
     INDEXES,
     MANIFESTS,
@@ -17,22 +16,18 @@ from sematic.oci.manifest import (
     is_media_type,
     new_hash,
 )
-from sematic.oci.reference import DOCKER_HUB, check_tag
+from sematic.oci.reference import DOCKER_HUB
 from sematic.oci.registry.answer import Answer
 from sematic.oci.registry.auth import Authorizer, repository_scope
 from sematic.oci.registry.body import Body
 from sematic.oci.registry.failures import NoAnswer, refusal
+from sematic.oci.registry.pages import MOST_PAGES, next_page, tags_of
 from sematic.oci.registry.pointers import pointed
 from sematic.oci.registry.routes import origin
 from sematic.oci.registry.transport import ASK, CANCEL, READ, SEND, Manner, Transport
-from sematic.oci.untrusted import parse_json
 
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 _HUB_API = "registry-1.docker.io"
-_LINK = re.compile(r"<([^<>]*)>([^<]*)")
-_NEXT = re.compile(r';\s*rel\s*=\s*"?(?:[^",;]* )?next\b', re.IGNORECASE)
-_LONGEST_LINK = 8 << 10
-_MOST_PAGES = 10_000
 
 
 def api_host(host: str) -> str:
@@ -123,9 +118,12 @@ class RegistryClient:
             seen.add(url)
             answer = self._ask("GET", url)
             self._expect(answer, (200,), "to list the tags")
-            yield from self._tags(answer)
+            try:
+                yield from tags_of(answer.data)
+            except ValueError as error:
+                raise RegistryError(f"{self.host} answered with no list of tags: {error}") from None
             url = self._next_page(answer)
-            if url in seen or len(seen) >= _MOST_PAGES:
+            if url in seen or len(seen) >= MOST_PAGES:
                 raise RegistryError(
                     f"{self.host} lists the tags of {self.repository} without an end"
                 )
@@ -221,20 +219,9 @@ class RegistryClient:
         return pointed(answer.url, location, self.transport.routes) if location else ""
 
     def _next_page(self, answer: Answer) -> str:
-        """The next page's URL (RFC 8288), "" after the last."""
-        for link, parameters in _LINK.findall(answer.headers.get("link", "")[:_LONGEST_LINK]):
-            if _NEXT.search(parameters):
-                return pointed(answer.url, link, self.transport.routes)
-        return ""
-
-    def _tags(self, answer: Answer) -> list[str]:
-        try:
-            names = parse_json(answer.data).get("tags") or []
-            return [check_tag(name) for name in names]
-        except (ValueError, AttributeError, TypeError, InvalidReference):
-            raise RegistryError(
-                f"{self.host} answered with no list of tags for {self.repository}"
-            ) from None
+        """The next page's URL, "" after the last."""
+        page = next_page(answer.headers.get("link", ""))
+        return pointed(answer.url, page, self.transport.routes) if page else ""
 
     def _lacks_location(self) -> str:
         raise RegistryError(f"{self.host} opened an upload, but does not say where")

@@ -68,7 +68,7 @@ def _chunks(client: RegistryClient, descriptor: Descriptor) -> Iterator[bytes]:
 def _from(position: int, answer: Answer) -> Iterator[bytes]:
     """The bytes of an answer from a position on, whatever part of the blob the answer is."""
     assert answer.chunks is not None
-    skip = position - _start(answer)
+    skip = position - first_byte(answer)
     if skip < 0:
         raise DigestError(f"{answer.url} left out bytes when it was to carry on at {position}")
     with closing(answer.chunks):
@@ -78,8 +78,8 @@ def _from(position: int, answer: Answer) -> Iterator[bytes]:
             skip = max(0, skip - len(chunk))
 
 
-def _start(answer: Answer) -> int:
-    """The first byte of an answer (RFC 9110, 14.4)."""
+def first_byte(answer: Answer) -> int:
+    """The first byte of the blob that an answer has (RFC 9110, 14.4)."""
     if answer.status != 206:
         return 0
     found = _RANGE.match(answer.headers.get("content-range", ""))

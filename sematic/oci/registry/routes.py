@@ -21,7 +21,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 def split_host(host: str) -> tuple[str, str]:
     """A host's name (lower case, IPv6 without brackets) and its port, "" if it has none."""
-    match = re.fullmatch(r"\[?(.*?)\]?(?::(\d*))?", host.lower().rpartition("@")[2])
+    match = re.fullmatch(r"(?s)\[?(.*?)\]?(?::(\d*))?", host.lower().rpartition("@")[2])
     assert match
     return match[1], match[2] or ""
 

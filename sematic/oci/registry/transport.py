@@ -125,7 +125,7 @@ class Transport:
             if not answer.is_passing:
                 backoff.answered()
                 return answer
-            backoff.failed(f"answered {answer.status}", _retry_after(answer), answered=True)
+            backoff.failed(f"answered {answer.status}", retry_after(answer), answered=True)
             if not manner.replay or backoff.is_exhausted(tries, started):
                 return answer
 
@@ -298,7 +298,7 @@ def _chunks(url: str, response: BaseHTTPResponse) -> Generator[bytes, None, None
         response.close()  # does nothing once the connection has been released
 
 
-def _retry_after(answer: Answer) -> float | None:
+def retry_after(answer: Answer) -> float | None:
     """The seconds that a server asks to wait (RFC 9110, 10.2.3: a number, or a date)."""
     value = answer.headers.get("retry-after", "").strip()
     if not value:
