@@ -160,7 +160,7 @@ def refusal(
     :param denied: what to do where it is a matter of credentials.
     :param secrets: see :func:`what_it_said`.
     """
-    codes = tuple(code for code, _ in _errors(answer) if code)
+    codes = tuple(one_line(code).upper() for code, _ in _errors(answer) if code)
     said = what_it_said(answer, secrets)
     message = f"{host} refused {what} ({repository}): {answer.status}{said and ' ' + said}"
     if advice := _advice(answer.status, codes, said, denied, repository):
@@ -205,7 +205,7 @@ def _error(error: dict[str, Any]) -> tuple[str, str]:
     message = _text(error.get("message") or "")
     if lack := _lack_of_space(error.get("detail")):
         message += f" ({lack})"
-    return one_line(str(error.get("code") or "").upper()), message
+    return str(error.get("code") or ""), message
 
 
 def _lack_of_space(detail: Any) -> str:

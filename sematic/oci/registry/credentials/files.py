@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from sematic.oci.errors import Denied
 from sematic.oci.reference import DOCKER_HUB
 from sematic.oci.registry.credentials.credential import Credential
+from sematic.oci.untrusted import parse_json
 
 _HUB_NAMES = {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
 
@@ -53,14 +53,14 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         data = path.read_bytes()
-        config = json.loads(data) if data.strip() else {}
+        config = parse_json(data) if data.strip() else {}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise Denied(
             f"{path}, where registry credentials may be, cannot be read: {error.strerror}"
         ) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _unusable(path, f"is not JSON: {error}") from None
     if not isinstance(config, dict) or not isinstance(config.get("auths") or {}, dict):
         raise _unusable(path, "does not look like docker's config.json")
@@ -108,16 +108,14 @@ def _credential(entry: Mapping[str, Any], source: str, place: str) -> Credential
     if auth := entry.get("auth"):
         try:
             decoded = base64.b64decode(str(auth), validate=True).decode().rstrip("\0")
-        except (binascii.Error, UnicodeError):
+        except ValueError:
             decoded = ""
         username, colon, password = decoded.partition(":")
         if not colon:
             raise Denied(f"{source}: what stands there for {place} is not USER:PASSWORD in base64")
-    found = Credential(
-        username,
-        password,
-        str(entry.get("identitytoken") or ""),
-        str(entry.get("registrytoken") or ""),
-        source,
-    )
+    token = str(entry.get("registrytoken") or "")
+    if not re.fullmatch("[!-~]*", token):
+        raise Denied(f"{source}: the registrytoken that stands there for {place} is none")
+    identity_token = str(entry.get("identitytoken") or "")
+    found = Credential(username, password, identity_token, token, source)
     return found if found.basic or found.registry_token else None

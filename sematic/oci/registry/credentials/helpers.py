@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sematic.oci.errors import Denied
 from sematic.oci.reference import DOCKER_HUB
 from sematic.oci.registry.credentials.credential import Credential
+from sematic.oci.untrusted import parse_json
 
 HUB_KEY = "https://index.docker.io/v1/"
 SECONDS = 30.0
@@ -88,8 +89,8 @@ class Helper:
             )
         except subprocess.TimeoutExpired:
             raise self._broken(f"did not answer within {self.seconds:g} s") from None
-        except OSError as error:
-            raise self._broken(error.strerror or str(error)) from None
+        except (OSError, ValueError) as error:  # a ValueError if its name has a NUL
+            raise self._broken(getattr(error, "strerror", "") or str(error)) from None
         said = done.stdout.strip() or done.stderr.strip()
         if done.returncode:
             if "credentials not found" in said.lower():
@@ -101,9 +102,9 @@ class Helper:
 
     def _read(self, said: str) -> Credential | None:
         try:
-            answer = json.loads(said)
+            answer = parse_json(said.encode())
             username, secret = str(answer.get("Username") or ""), str(answer.get("Secret") or "")
-        except (ValueError, AttributeError, RecursionError):
+        except (ValueError, AttributeError):
             # What it said may hold the secret.
             raise self._broken("its answer is not the JSON it should be") from None
         if not secret:
