@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
@@ -43,6 +43,7 @@ class Reply:
     """An answer. Breaks the connection after `breaks_at` bytes of data; before any if that is 0.
 
     `unread`: it is given before the request's body is read, and the connection is closed.
+    `raw`: what is sent in place of an HTTP answer, for as long as it is taken.
     """
 
     status: int
@@ -50,6 +51,7 @@ class Reply:
     data: bytes = b""
     breaks_at: int | None = None
     unread: bool = False
+    raw: Iterable[bytes] | None = None
 
 
 DROP = Reply(0, breaks_at=0)
@@ -282,6 +284,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, reply: Reply) -> None:
         if reply.breaks_at == 0:
             self.close_connection = True
+            return
+        if reply.raw is not None:
+            self.close_connection = True
+            for data in reply.raw:
+                self.wfile.write(data)
             return
         self.send_response(reply.status)
         for name, value in reply.headers.items():
