@@ -60,6 +60,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """The parsers of what others write, for as long as is asked for: ``-- TARGET --seconds N``."""
+    session.install("--quiet", "-e", ".", *groups("fuzz"))
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """A short run of the benchmark, side by side with a peer."""
     peers(session)

@@ -154,8 +154,6 @@ def _links_and_files(layer: ExistingLayer) -> Iterator[tuple[str, str]]:
             yield name.removeprefix("./"), target
     except (TarError, ZstdError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise BaseError(f"a layer of the base cannot be read: {layer.name}: {error}") from None
-    finally:
-        packed.close()
 
 
 class _Bounded(io.RawIOBase):

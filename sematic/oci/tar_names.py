@@ -31,7 +31,7 @@ def tar_names(file: IO[bytes]) -> Iterator[tuple[str, str]]:
     :raises TarError: it is no tar, or its headers are of a size that no honest one has.
     """
     extended = _Extended()
-    while (header := _read(file, _BLOCK)).strip(b"\0"):
+    while (header := file.read(_BLOCK)).strip(b"\0"):
         _check(header)
         kind, size = header[156:157], _number(header[124:136])
         if kind in _EXTENDED:
@@ -86,6 +86,8 @@ class _Extended:
 
 
 def _check(header: bytes) -> None:
+    if len(header) < _BLOCK:
+        raise TarError("it ends too early")
     expected = _number(header[148:156])
     if sum(header) - sum(header[148:156]) + 8 * ord(" ") != expected:
         raise TarError("it has a header whose checksum is wrong")

@@ -141,7 +141,7 @@ def test_an_index_that_lists_indexes_is_refused(find: Finder, scripted: Scripted
     inner = to_json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
     store(scripted, inner, OCI_INDEX, "inner")
     entry = {**Descriptor.of(OCI_INDEX, inner).to_dict(), "platform": Platform.of_host().to_dict()}
-    with pytest.raises(BaseError, match="not an image manifest but .*image.index"):
+    with pytest.raises(BaseError, match="not an image manifest but"):
         find({"schemaVersion": 2, "manifests": [entry]}, OCI_INDEX)
 
 
