@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 TEXTS = ("\x1b[31m", "a\nb", "\ud800", "\u202e", "\0", "", "../../etc/passwd", "sha256:../a", "é")
-VALUES = (
+VALUES: tuple[Any, ...] = (
     *(None, True, -1, 0, 1.5, 2**63, 10**400, float("nan"), float("inf"), [], {}, [[]], [{}]),
     *(TEXTS, *TEXTS, "9" * 5000, "x" * 10_000, {"a": {"a": "a"}}),
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sematic.oci.untrusted import parse_json
 
 _DEFAULT_SECONDS = 60.0
-_TEXT = re.compile(r"[!-~]{1,65536}")  # what a header can hold
+_TEXT = re.compile(r"[!-~][ -~]{0,65535}")  # what a header can hold
 
 
 @dataclass(frozen=True, slots=True)
