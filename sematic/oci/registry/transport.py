@@ -233,15 +233,15 @@ class Transport:
     def _new_pool(self, scheme: str, proxy: str, folder: Path | None) -> PoolManager:
         from urllib3 import PoolManager, ProxyManager, make_headers
 
+        from sematic.oci.registry.connections import bounded
+
         tls = self.routes.tls(folder) if scheme == "https" else None
         if not proxy:
-            return PoolManager(maxsize=self._connections, ssl_context=tls)
+            return bounded(PoolManager(maxsize=self._connections, ssl_context=tls))
         user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
-        return ProxyManager(
-            proxy,
-            maxsize=self._connections,
-            ssl_context=tls,
-            proxy_headers=make_headers(proxy_basic_auth=user) if user else None,
+        headers = make_headers(proxy_basic_auth=user) if user else None
+        return bounded(
+            ProxyManager(proxy, maxsize=self._connections, ssl_context=tls, proxy_headers=headers)
         )
 
 

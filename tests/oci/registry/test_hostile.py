@@ -227,6 +227,8 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
         (lambda: [b"\x1b[31mHTTP\r\n\r\n"], "what it sent is not HTTP"),
         (lambda: (b"HTTP/1.1 200 OK\r\n", *cycle(b"X-Flood: 1\r\n" * 100)), "too large"),
         (lambda: (b"HTTP/1.1 200 OK\r\nX-Flood: ", *cycle(b"x" * 1000)), "too large"),
+        (lambda: cycle(b"HTTP/1.1 100 Continue\r\n\r\n"), "too large"),
+        (lambda: (b"HTTP/1.1 200 OK\r\n", CHUNKED, b"\r\n0\r\n", *cycle(b"X: 1\r\n")), "too large"),
         (lambda: (b"HTTP/1.1 200 ", *cycle(b"x" * 1000)), "too large"),
     ],
 )
