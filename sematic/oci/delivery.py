@@ -30,6 +30,10 @@ _LAST_SECONDS = 3.0
 _SMALL = 4 << 20
 """A tar of up to so many bytes is made in memory, so that its digest is known beforehand."""
 
+_ROUNDS = 5
+"""What was remembered may be wrong; and where others store the same blobs at the same moment, a
+registry may not see what is there (docker-registry writes its links in place)."""
+
 Known = Callable[[int, Compression], Iterable[Made]]
 """What is known of layers whose tar has a size (bytes) and that were compressed in a way."""
 
@@ -113,10 +117,10 @@ def _bring(
     known: Known | None,
     workers: int,
 ) -> tuple[Manifest, list[LayerReport], int]:
-    """Blobs, manifest, tags; once more from the start if what was remembered was wrong."""
+    """Blobs, manifest, tags; again from the start where the registry lacks blobs after all."""
     reports: list[LayerReport] = []
     sent = 0
-    for last in (False, True):
+    for left in reversed(range(_ROUNDS)):
         reports = _both(reports, _Work(destination, listener, known, workers).layers(image))
         config, manifest = image.config_blob(), image.manifest()
         sent += destination.put(config, _unheard).sent
@@ -124,7 +128,7 @@ def _bring(
             destination.finish(manifest.document(), tags, [config.descriptor, *manifest.layers])
             break
         except BlobsMissing:
-            if last:
+            if not left:
                 raise
             destination.doubt()
     return manifest, reports, sent

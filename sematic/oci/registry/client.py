@@ -58,6 +58,10 @@ class RegistryClient:
         self._api_host = api_host(host)
         self._scope = repository_scope(repository, "pull,push" if push else "pull")
 
+    def hold_off(self, why: str) -> None:
+        """Let the next request wait, as after any failure that passes."""
+        self.transport.hold_off(self._api_host, why)
+
     # Manifests
 
     def head_manifest(self, reference: str) -> str | None:

@@ -90,6 +90,8 @@ class Repository:
         return Receipt(descriptor, "new", sent)
 
     def doubt(self) -> None:
+        if self._is_doubting:  # every blob has been asked for, and was there
+            self._client.hold_off("does not see blobs that it has")
         self._is_doubting = True
 
     def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:

@@ -129,6 +129,13 @@ class Transport:
             if not manner.replay or backoff.is_exhausted(tries, started):
                 return answer
 
+    def hold_off(self, host: str, why: str) -> None:
+        """Let the next request to a host wait, as after a failure that passes.
+
+        :param why: for people, after the host's name.
+        """
+        self._backoff(host).failed(why, answered=True)
+
     def stop(self) -> None:
         """Give up: whoever waits to make a request fails at once, until :meth:`resume`."""
         self._stopped.set()

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from sematic.oci.delivery import deliver
 from sematic.oci.errors import BlobsMissing, DigestError, ManifestError, NotFound, RegistryError
+from sematic.oci.image import Image
 from sematic.oci.layer import Bytes
 from sematic.oci.manifest import (
     DOCKER_MANIFEST,
@@ -18,8 +20,9 @@ from sematic.oci.manifest import (
 )
 from sematic.oci.memo import Forgetful
 from sematic.oci.registry import Repository
+from tests.oci.images import AMD64, layer
 from tests.oci.registry.blobs import DATA, Streamed, known, manifest, unheard
-from tests.oci.registry.conftest import Opener
+from tests.oci.registry.conftest import Opener, Time
 from tests.oci.registry.scripted import Reply, Request, ScriptedRegistry, error, sha256
 
 IMAGE = manifest(known().descriptor)
@@ -259,6 +262,26 @@ def test_missing_blobs_are_told_and_nothing_is_tagged_or_remembered(
         repository.finish(IMAGE, ["v1"], [known().descriptor])
     assert len(scripted.asked("PUT")) == 1
     assert not memo._values
+
+
+def test_a_registry_that_does_not_see_blobs_for_a_moment_is_given_time(
+    scripted: ScriptedRegistry, opened: Opener, time: Time
+) -> None:
+    scripted.script("PUT", "/manifests/", error(400, "MANIFEST_BLOB_UNKNOWN"), times=3)
+    delivery = deliver(Image(AMD64).append(layer("one")), opened(), ["v1"])
+    assert ("team/app", "v1") in scripted.manifests
+    assert [report.fate for report in delivery.layers] == ["new"]
+    assert len(scripted.asked("PUT", "/uploads/")) == 2
+    assert len(time.slept) == 2  # the first time, what was remembered may have been wrong
+
+
+def test_a_registry_that_never_sees_blobs_is_an_error(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    scripted.script("PUT", "/manifests/", error(400, "MANIFEST_BLOB_UNKNOWN"), times=99)
+    with pytest.raises(BlobsMissing):
+        deliver(Image(AMD64).append(layer("one")), opened(), ["v1"])
+    assert len(scripted.asked("PUT", "/manifests/")) == 5
 
 
 def test_a_manifest_that_is_stored_as_another_is_an_error(
