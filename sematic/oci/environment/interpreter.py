@@ -16,6 +16,7 @@ from sematic.oci.files import stamp_of
 from sematic.oci.memo import Memo
 
 TIMEOUT = 60
+_HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 """Seconds that an interpreter has to say what it is."""
 
 
@@ -185,8 +186,7 @@ def _stamp(path: str) -> tuple[int, ...] | None:
 def _run(executable: str) -> dict[str, Any]:
     import subprocess
 
-    hidden = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment = {name: value for name, value in os.environ.items() if not _is_hidden(name)}
     script = Path(probe.__file__).read_text(encoding="utf-8")
     try:
         done = subprocess.run(
@@ -211,6 +211,12 @@ def _run(executable: str) -> dict[str, Any]:
         return facts if facts["executable"] else _unusable(executable)
     except (ValueError, KeyError, TypeError):
         return _unusable(executable)
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a variable would lead an interpreter astray, or may hold a password."""
+    is_secret = name.startswith("SEMATIC_REGISTRY_") or name.upper().endswith("_PROXY")
+    return is_secret or name in _HIDDEN
 
 
 def _unusable(executable: str) -> dict[str, Any]:
