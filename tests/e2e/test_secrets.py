@@ -210,8 +210,11 @@ def noted(tokens: TokenServer, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def base_at(host: ScriptedRegistry, project: Path, folder: Path) -> str:
     """A base in a registry that from then on wants a password."""
-    label = ("--label", "dev.sematic.python=3.11", "--no-environment", "--quiet")
-    pushed = watched(folder, "push", project, *label, "--to", f"{host.host}/base:latest")
+    pushed = watched(
+        folder,
+        *("push", str(project), "--no-environment", "--quiet"),
+        *("--label", "dev.sematic.python=3.11", "--to", f"{host.host}/base:latest"),
+    )
     assert pushed.run.code == 0, pushed.run.err
     host.requests.clear()
     host.auth = "basic"
@@ -226,9 +229,9 @@ def push(
     venv.create(folder / "venv", symlinks=True)  # another's interpreter has to be asked
     return watched(
         folder,
-        *("push", project, "--no-environment", "--debug", "--to", f"{host}/team/app"),
-        *("--base", base, "--python", folder / "venv"),
-        *("--image-refs", folder / "references", *options),
+        *("push", str(project), "--no-environment", "--debug", "--to", f"{host}/team/app"),
+        *("--base", base, "--python", str(folder / "venv")),
+        *("--image-refs", str(folder / "references"), *options),
         SEMATIC_CACHE_DIR=str(folder / "cache"),
         SEMATIC_DATA_DIR=str(folder / "data"),
         TMPDIR=str(folder / "tmp"),

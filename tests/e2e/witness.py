@@ -118,7 +118,9 @@ def _tar(data: bytes) -> bytes:
 def leaks(secrets: Iterable[str], places: Mapping[str, bytes]) -> list[str]:
     """Where a secret is to be seen, in any form."""
     forms = {form for secret in secrets for form in _forms(secret)}
-    return [f"{form} in {name}" for name, data in places.items() for form in forms if form in data]
+    return [
+        f"{form!r} in {name}" for name, data in places.items() for form in forms if form in data
+    ]
 
 
 def _forms(secret: str) -> set[bytes]:
