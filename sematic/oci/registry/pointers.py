@@ -34,7 +34,7 @@ def pointed(url: str, location: str, routes: Routes) -> str:
         host = origin(target)[1]
     except ValueError:
         raise RegistryError(
-            f"{urlsplit(url).netloc} pointed to {location!r}, which is no address"
+            f"{urlsplit(url).netloc} pointed to {location.partition('?')[0]!r}, which is no address"
         ) from None
     if host != origin(url)[1] and not routes.is_trusted(urlsplit(target).netloc):
         _check(url, target, routes)

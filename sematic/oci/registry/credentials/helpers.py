@@ -15,6 +15,7 @@ from sematic.oci.registry.credentials.credential import Credential
 from sematic.oci.untrusted import parse_json
 
 HUB_KEY = "https://index.docker.io/v1/"
+PASSWORD = "SEMATIC_REGISTRY_PASSWORD"
 SECONDS = 30.0
 
 
@@ -84,7 +85,7 @@ class Helper:
                 encoding="utf-8",
                 errors="replace",
                 timeout=self.seconds,
-                env=dict(self.environ),
+                env={key: value for key, value in self.environ.items() if key != PASSWORD},
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -95,8 +96,10 @@ class Helper:
         if done.returncode:
             if "credentials not found" in said.lower():
                 return ""
-            if secret and (secret in said or json.dumps(secret)[1:-1] in said):
-                said = ""
+            if said.startswith("{") or (
+                secret and (secret in said or json.dumps(secret)[1:-1] in said)
+            ):
+                said = ""  # it may hold the secret
             raise self._broken(said or f"exit status {done.returncode}")
         return said
 

@@ -11,7 +11,7 @@ from sematic.oci.errors import Denied
 from sematic.oci.registry.credentials.clouds import Clouds
 from sematic.oci.registry.credentials.credential import Credential
 from sematic.oci.registry.credentials.files import AuthFile, canonical
-from sematic.oci.registry.credentials.helpers import SECONDS, Helper
+from sematic.oci.registry.credentials.helpers import PASSWORD, SECONDS, Helper
 from sematic.oci.registry.failures import missing_credentials
 
 
@@ -83,7 +83,7 @@ class Credentials:
 
     def _from_environment(self, host: str) -> Credential | None:
         username = self._environ.get("SEMATIC_REGISTRY_USERNAME", "")
-        password = self._environ.get("SEMATIC_REGISTRY_PASSWORD", "")
+        password = self._environ.get(PASSWORD, "")
         own_host = self._environ.get("SEMATIC_REGISTRY_HOST") or self._target
         if not (username or password) or not own_host or canonical(own_host) != host:
             return None
