@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sematic.oci.errors import InvalidReference
+from sematic.oci.manifest import is_digest
 from sematic.oci.reference import check_tag
 from sematic.oci.untrusted import parse_json
 
@@ -16,7 +17,7 @@ _LONGEST_LINK = 8 << 10
 
 
 def tags_of(data: bytes) -> list[str]:
-    """The tags of one page.
+    """The tags of one page. Some registries list digests among them, which are none.
 
     :raises ValueError: it is no list of tags.
     """
@@ -25,7 +26,7 @@ def tags_of(data: bytes) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("it is no list of tags")
     try:
-        return [check_tag(name) for name in names]
+        return [check_tag(name) for name in names if not is_digest(name)]
     except InvalidReference as error:
         raise ValueError(str(error)) from None
 
