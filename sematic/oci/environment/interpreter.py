@@ -16,8 +16,9 @@ from sematic.oci.files import stamp_of
 from sematic.oci.memo import Memo
 
 TIMEOUT = 60
-_HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 """Seconds that an interpreter has to say what it is."""
+
+_HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 
 
 @dataclass(frozen=True, slots=True)
