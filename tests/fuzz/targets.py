@@ -374,7 +374,7 @@ def tags(data: bytes) -> None:
 def error_body(data: bytes) -> None:
     for status in (400, 401, 404, 429, 500):
         answer = Answer("http://127.0.0.1/", status, {}, data)
-        error = refusal(answer, "to do", "127.0.0.1", "team/app", "a file {}", (_SECRET,))
+        error = refusal(answer, "to do", "127.0.0.1", "team/app", "log in {}", (_SECRET,))
         check_shown(str(error))
         assert _SECRET not in str(error)
         assert all(code.isprintable() for code in error.codes)

@@ -10,17 +10,17 @@ managed identity, `az login`. It opens no browser.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from sematic.oci.errors import Denied
 from sematic.oci.registry.credentials.clouds.cloud import Cloud
 from sematic.oci.registry.credentials.credential import Credential
 from sematic.oci.registry.failures import what_it_said
+from sematic.oci.untrusted import parse_json
 
 if TYPE_CHECKING:
     from azure.identity import ChainedTokenCredential
@@ -95,10 +95,12 @@ def _exchange(host: str, transport: Transport, token: str) -> str:
     url = f"https://{host}/oauth2/exchange"
     answer = transport.request("POST", url, headers, body=urlencode(fields).encode())
     if answer.status != 200:
-        raise Denied(
-            f"{host} takes no token of Microsoft Entra: {answer.status} {what_it_said(answer)}"
-        )
-    return str(json.loads(answer.data)["refresh_token"])
+        said = what_it_said(answer, {token})
+        raise Denied(f"{host} takes no token of Microsoft Entra: {answer.status} {said}")
+    try:
+        return str(parse_json(answer.data)["refresh_token"])
+    except (ValueError, LookupError, TypeError):
+        raise Denied(f"{host} gave no refresh token for one of Microsoft Entra") from None
 
 
 def _expiry(token: str) -> float:
@@ -107,7 +109,7 @@ def _expiry(token: str) -> float:
 
     try:
         payload = token.split(".")[1]
-        claims: Any = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = parse_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return float(claims["exp"])
     except (ValueError, LookupError, TypeError):
         return time.time() + _SECONDS
