@@ -18,7 +18,7 @@ Each part knows those below it only:
         auth        challenges, tokens              credentials     docker's and podman's files
             failures    what refusals mean
             transport   HTTP: connections, redirects, trying again
-            ├── connections urllib3's, bounded
+            ├── connections urllib3's: whole answers, and bounded ones
             ├── backoff     waiting, for all threads together
             ├── body        a blob on its way, counted
             ├── pointers    where a host may send us

@@ -17,6 +17,7 @@ from sematic.oci.errors import Denied, RegistryError
 from sematic.oci.registry.credentials import Credential, Credentials, renewal
 from sematic.oci.registry.failures import what_it_said
 from sematic.oci.registry.pointers import pointed
+from sematic.oci.registry.routes import origin
 from sematic.oci.registry.tokens import parse_token
 from sematic.oci.untrusted import one_line
 
@@ -260,7 +261,8 @@ class Authorizer:
         """The header and when to renew it, from what the token server answered."""
         server = urlsplit(realm).netloc
         if answer.status != 200:
-            if 400 <= answer.status < 500 and not answer.is_passing:
+            if answer.status in (400, 401, 403):
+                self._check_own(place, realm, answer)
                 said = what_it_said(answer, self.secrets(place))
                 raise self._refused(place, server, answer.status, said)
             raise RegistryError(
@@ -276,6 +278,16 @@ class Authorizer:
         self._host(place).refresh_token = token.refresh
         self._host(place).shown.update({token.text, token.refresh} - {""})
         return _bearer(token.text), renewal(at, token.seconds)
+
+    def _check_own(self, place: str, realm: str, answer: Answer) -> None:
+        """:raises Denied: it was not the token server that refused."""
+        if origin(answer.url) != origin(realm):
+            server, other = urlsplit(realm).netloc, urlsplit(answer.url).netloc
+            raise Denied(
+                f"{server}, which gives tokens for {_host_of(place)}, redirects to {other}, "
+                f"where no credentials are sent. It was answered {answer.status}.",
+                status=answer.status,
+            )
 
     def _refused(self, place: str, server: str = "", status: int = 401, said: str = "") -> Denied:
         host = _host_of(place)

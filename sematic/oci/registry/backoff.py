@@ -20,6 +20,7 @@ class Patience:
     :param first: the first wait is at most this long; each that follows, twice as long.
     :param longest: no single wait is longer, even if the registry asks for it.
     :param total: after this time a request is not made again.
+    :param read: no answer is waited for longer, whatever the request.
     :param sleep: in place of real waiting.
     """
 
@@ -28,6 +29,7 @@ class Patience:
     first: float = 0.5
     longest: float = 60
     total: float = 180
+    read: float = 600
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] | None = None
 

@@ -20,11 +20,11 @@ from sematic.oci.reference import DOCKER_HUB
 from sematic.oci.registry.answer import Answer
 from sematic.oci.registry.auth import Authorizer, repository_scope
 from sematic.oci.registry.body import Body
-from sematic.oci.registry.failures import NoAnswer, refusal
+from sematic.oci.registry.failures import NoAnswer, is_lost, refusal
 from sematic.oci.registry.pages import MOST_PAGES, next_page, tags_of
 from sematic.oci.registry.pointers import pointed
 from sematic.oci.registry.routes import origin
-from sematic.oci.registry.transport import ASK, CANCEL, READ, SEND, Manner, Transport
+from sematic.oci.registry.transport import ASK, CANCEL, ONCE, READ, SEND, Manner, Transport
 
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 _HUB_API = "registry-1.docker.io"
@@ -95,21 +95,32 @@ class RegistryClient:
         :raises BlobsMissing: the registry lacks blobs that it names.
         :raises DigestError: the registry took it for something else.
         """
-        what = f"the manifest {reference}"
-        answer = self._ask(
-            "PUT",
-            self._manifest_url(reference),
-            {"Content-Type": document.media_type},
-            body=document.data,
-        )
         try:
-            self._expect(answer, (200, 201, 202, 204), what)
+            return self._put_manifest(reference, document)
         except RegistryError as error:
             if "BLOB_UNKNOWN" in error.codes:
                 raise BlobsMissing(str(error), status=error.status, codes=error.codes) from None
+            if is_lost(error) and (answer := self._stored(reference, document)):
+                return answer
             raise
+
+    def _put_manifest(self, reference: str, document: Document) -> Answer:
+        headers = {"Content-Type": document.media_type}
+        url, what = self._manifest_url(reference), f"the manifest {reference}"
+        answer = self._ask("PUT", url, headers, body=document.data)
+        self._expect(answer, (200, 201, 202, 204), what)
         self._verify(document.data, answer.headers.get("docker-content-digest", ""), what)
         return answer
+
+    def _stored(self, reference: str, document: Document) -> Answer | None:
+        """What the registry says of a manifest that it has, though nobody heard it say so."""
+        url = self._manifest_url(reference)
+        try:
+            answer = self._ask("HEAD", url, {"Accept": _ACCEPT}, manner=ONCE)
+        except RegistryError:
+            return None
+        digest = answer.headers.get("docker-content-digest", "")
+        return answer if answer.status == 200 and digest == document.descriptor.digest else None
 
     def tags(self) -> Iterator[str]:
         """All tags, page by page.
@@ -135,11 +146,16 @@ class RegistryClient:
     # Blobs
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """Whether the repository has a blob, of the right size where the registry says it."""
+        """Whether the repository has a blob, of the right size where the registry says it.
+
+        One that must not be asked for counts as not there: it can still be sent.
+        """
         answer = self._ask("HEAD", self._url(f"blobs/{descriptor.digest}"))
-        if answer.status == 404:
+        if 402 <= answer.status < 500 and not answer.is_passing:
             return False
         self._expect(answer, (200,), f"to look for the blob {descriptor.digest}")
+        if _other_digest(answer, descriptor.digest):
+            return False
         size = answer.headers.get("content-length", "")
         return not size.isdecimal() or size.lstrip("0") == f"{descriptor.size or ''}"
 
@@ -149,7 +165,10 @@ class RegistryClient:
         :raises NotFound: there is none.
         """
         headers = {"Range": f"bytes={start}-"} if start else None
-        answer = self._ask("GET", self._url(f"blobs/{digest}"), headers, manner=READ)
+        url = self._url(f"blobs/{digest}")
+        answer = self._ask("GET", url, headers, manner=READ)
+        if start and answer.status == 416:  # it gives no parts: all of it, then
+            answer = self._ask("GET", url, manner=READ)
         self._expect(answer, (200, 206) if start else (200,), f"to give the blob {digest}")
         return answer
 
@@ -165,6 +184,8 @@ class RegistryClient:
         url = self._url(f"blobs/uploads/?mount={digest}&from={quote(repository)}")
         answer = self._ask("POST", url, scopes=scopes)
         self._expect(answer, (201, 202), f"to mount the blob {digest} from {repository}")
+        if other := _other_digest(answer, digest):
+            raise RegistryError(f"{self.host} mounted {other} where {digest} was asked for")
         return self._location(answer) if answer.status == 202 else None
 
     def open_upload(self) -> str:
@@ -195,8 +216,10 @@ class RegistryClient:
 
     def cancel_upload(self, location: str) -> None:
         """Give a session up. That it may fail does not matter: registries clean up."""
+        # A token of its own: where that right is refused, the push goes on with the other.
+        scopes = self._scope, repository_scope(self.repository, "delete")
         with suppress(RegistryError):
-            self._ask("DELETE", location, manner=CANCEL)
+            self._ask("DELETE", location, scopes=scopes, manner=CANCEL)
 
     def _send(self, method: str, location: str, body: Body) -> Answer:
         headers = {"Content-Type": "application/octet-stream"}
@@ -213,9 +236,10 @@ class RegistryClient:
 
     def _finish_upload(self, answer: Answer, digest: str) -> None:
         self._expect(answer, (200, 201, 202, 204), f"the blob {digest}")
-        stored = answer.headers.get("docker-content-digest", digest)
-        if stored != digest and stored.partition(":")[0] == digest.partition(":")[0]:
-            raise DigestError(f"{self.host} stored {stored} where {digest} was sent")
+        if other := _other_digest(answer, digest):
+            raise DigestError(
+                f"{self.host} stored {other} where {digest} was sent ({self.repository})"
+            )
 
     def _location(self, answer: Answer) -> str:
         """The Location of an answer, which may be relative; "" if there is none."""
@@ -248,7 +272,7 @@ class RegistryClient:
         body: bytes | Body = b"",
         manner: Manner = ASK,
     ) -> Answer:
-        """Make a request, with credentials where they belong; once more after a challenge."""
+        """Make a request, with credentials where they belong; again after a challenge."""
         wanted = tuple(scopes) or (self._scope,)
         base = self.transport.base(self._api_host)
         url = _same_scheme(url, base)
@@ -261,12 +285,15 @@ class RegistryClient:
 
         sent = self._authorizer.header(self._place, wanted) if is_own else ""
         answer = request(sent)
-        if is_own and is_challenge(answer, base):
+        renewals = 1 if sent else 2  # to be asked who one is, and to have shown an old token
+        while is_own and is_challenge(answer, base) and renewals:
             sent = self._authorizer.challenged(self._place, answer, wanted, sent)
-            if not isinstance(body, Body):
-                answer = request(sent)
-                if is_challenge(answer, base):
-                    self._authorizer.refused(self._place, wanted)
+            if isinstance(body, Body):
+                return answer
+            answer = request(sent)
+            renewals -= 1
+        if is_own and is_challenge(answer, base):
+            self._authorizer.refused(self._place, wanted)
         return answer
 
     def _expect(self, answer: Answer, statuses: Collection[int], what: str) -> None:
@@ -291,6 +318,13 @@ class RegistryClient:
 def is_challenge(answer: Answer, base: str) -> bool:
     """Whether the registry itself wants credentials, and not a host that it redirected to."""
     return answer.status == 401 and origin(answer.url) == origin(base)
+
+
+def _other_digest(answer: Answer, digest: str) -> str:
+    """The digest that an answer names where it is another; "" if it is not."""
+    named = answer.headers.get("docker-content-digest", digest)
+    is_comparable = named.partition(":")[0] == digest.partition(":")[0]
+    return named if is_comparable and named != digest else ""
 
 
 def _same_scheme(url: str, base: str) -> str:

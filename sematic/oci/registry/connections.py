@@ -1,23 +1,32 @@
-"""urllib3's connections, with an end to answers that never get to their body.
+"""urllib3's connections, which take whole answers only, and bounded ones.
 
-http.client passes over interim answers (100 Continue) and trailers, however many there are.
-Imported with urllib3, so with the first request.
+http.client takes the end of a connection for the end of a head: a digest or Location that was cut
+off would look as if the server had not sent it. And it passes over interim answers (100 Continue)
+and trailers, however many there are. Imported with urllib3, so with the first request.
 """
 
 from __future__ import annotations
 
 import http.client
 import io
+import ssl
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3 import (
+    HTTPConnectionPool,
+    HTTPSConnectionPool,
+    PoolManager,
+    ProxyManager,
+    make_headers,
+)
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 _MOST_LINES = 1000  # in a row; http.client takes 100 headers
 
 
 class _Lines:
-    """A file that gives so many lines in a row, and no more."""
+    """A file that gives whole lines, and so many in a row, and no more."""
 
     def __init__(self, file: io.BufferedIOBase) -> None:
         self._file = file
@@ -27,7 +36,10 @@ class _Lines:
         self._count += 1
         if self._count > _MOST_LINES:
             raise http.client.HTTPException(f"got more than {_MOST_LINES} lines")
-        return self._file.readline(limit)
+        line = self._file.readline(limit)
+        if not line.endswith(b"\n") and (limit < 0 or len(line) < limit):
+            raise http.client.RemoteDisconnected("it ended within a line of an answer")
+        return line
 
     def __getattr__(self, name: str) -> Any:
         self._count = 0
@@ -56,7 +68,19 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
-def bounded(manager: PoolManager) -> PoolManager:
-    """A pool manager whose connections are such ones."""
-    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
-    return manager
+def new_pool(proxy: str, tls: ssl.SSLContext | None, connections: int) -> PoolManager:
+    """Connections to any hosts.
+
+    :param proxy: its URL, "" where there is none.
+    :param connections: kept open per host.
+    """
+    if proxy:
+        user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
+        headers = make_headers(proxy_basic_auth=user) if user else None
+        pool: PoolManager = ProxyManager(
+            proxy, maxsize=connections, ssl_context=tls, proxy_headers=headers
+        )
+    else:
+        pool = PoolManager(maxsize=connections, ssl_context=tls)
+    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    return pool

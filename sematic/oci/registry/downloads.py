@@ -49,20 +49,21 @@ def _chunks(client: RegistryClient, descriptor: Descriptor) -> Iterator[bytes]:
     """What the registry gives, over as many connections as it takes."""
     position = 0
     failures = 0
-    while True:
+    while position < descriptor.size and failures < _TRIES:
         start = position
+        failure = None
+        answer = client.open_blob(descriptor.digest, position)
         try:
-            answer = client.open_blob(descriptor.digest, position)
             for chunk in _from(position, answer):
                 position += len(chunk)
                 yield chunk
-            return
         except NoAnswer as error:
-            failures = 1 if position > start else failures + 1
-            if position == descriptor.size:
-                return
-            if not error.is_passing or failures >= _TRIES:
-                raise
+            failure = error
+        # An answer that does not say how long it is may end too early as if nothing had happened.
+        failures = 1 if position > start else failures + 1
+        is_over = failures >= _TRIES or (failure is not None and not failure.is_passing)
+        if failure and is_over and position < descriptor.size:
+            raise failure
 
 
 def _from(position: int, answer: Answer) -> Iterator[bytes]:

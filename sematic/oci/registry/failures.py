@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin, urlsplit
 
 from sematic.oci.errors import BlobsMissing, Denied, NotFound, RegistryError
-from sematic.oci.registry.answer import Answer
+from sematic.oci.registry.answer import Answer, is_passing
 from sematic.oci.untrusted import one_line, parse_json
 
 _LONGEST = 400  # characters of what a registry says
@@ -110,6 +110,15 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
+SESSION_LOST = {"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"}
+
+
+def is_lost(error: RegistryError) -> bool:
+    """Whether nobody can know from the error what became of what was sent."""
+    passing = error.is_passing if isinstance(error, NoAnswer) else is_passing(error.status)
+    return passing or not SESSION_LOST.isdisjoint(error.codes)
+
+
 _NO_CREDENTIALS = (
     "Log in with `sematic-oci login {host}` (docker's, podman's, skopeo's and crane's logins "
     "count too), or set SEMATIC_REGISTRY_USERNAME and SEMATIC_REGISTRY_PASSWORD."
@@ -161,11 +170,23 @@ def refusal(
     :param secrets: see :func:`what_it_said`.
     """
     codes = tuple(one_line(code).upper() for code, _ in _errors(answer) if code)
-    said = what_it_said(answer, secrets)
+    said = what_it_said(answer, secrets) or _redirect(answer)
     message = f"{host} refused {what} ({repository}): {answer.status}{said and ' ' + said}"
     if advice := _advice(answer.status, codes, said, denied, repository):
         message += f"\n{advice}"
     return _kind(answer.status, codes)(message, status=answer.status, codes=codes)
+
+
+def _redirect(answer: Answer) -> str:
+    """Where an answer that was not followed leads to: what is sent goes to no other place."""
+    location = answer.headers.get("location", "")
+    if not 300 <= answer.status < 400 or not location:
+        return ""
+    try:
+        scheme, host, *_ = urlsplit(urljoin(answer.url, location))
+    except ValueError:
+        return ""
+    return one_line(f"see {scheme}://{host.rpartition('@')[2]}")
 
 
 def _kind(status: int, codes: tuple[str, ...]) -> type[RegistryError]:
@@ -186,6 +207,8 @@ def _advice(status: int, codes: tuple[str, ...], said: str, denied: str, reposit
             return _ADVICE_BY_CODE[code].format(repository=repository)
     if status in _ADVICE_BY_STATUS:
         return _ADVICE_BY_STATUS[status]
+    if 300 <= status < 400:
+        return "What is sent does not follow redirects: name the registry that it should go to."
     return "The registry's own log says more." if status >= 500 else ""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import sematic
 from sematic.oci.errors import RegistryError
@@ -52,6 +52,7 @@ class Manner:
 
 
 ASK = Manner()
+ONCE = Manner(replay=False)
 READ = Manner(stream=True)
 SEND = Manner(connect=60, read=600, replay=False)  # large blobs are hashed before the answer
 CANCEL = Manner(connect=3, read=5, replay=False, wait=False)
@@ -196,6 +197,7 @@ class Transport:
         from urllib3.exceptions import HTTPError
 
         started = self.patience.clock()
+        read = min(manner.read, self.patience.read)
         status = 0
         try:
             response = self._pool(url).request(
@@ -203,7 +205,7 @@ class Transport:
                 url,
                 body=body if isinstance(body, Body) else (body or None),
                 headers={**_framing(method, body), **headers},
-                timeout=Timeout(connect=manner.connect, read=manner.read),
+                timeout=Timeout(connect=manner.connect, read=read),
                 retries=False,
                 redirect=False,
                 preload_content=False,
@@ -211,16 +213,18 @@ class Transport:
                 chunked=isinstance(body, Body) and body.size is None,
             )
             status = response.status
-            return _answer(url, response, manner.stream, self.patience.clock)
+            return _answer(url, response, read if manner.stream else None, self.patience.clock)
         except (HTTPError, OSError, BodyFailure) as error:
             if isinstance(body, Body) and body.failure:
                 raise body.failure from None
-            raise no_answer(urlsplit(url).netloc, error, manner.read) from error
+            raise no_answer(urlsplit(url).netloc, error, read) from error
         finally:
             _log(method, url, status, self.patience.clock() - started)
 
     def _pool(self, url: str) -> PoolManager:
         """:raises RegistryError: the URL asks for plain http where that is not allowed."""
+        from sematic.oci.registry.connections import new_pool
+
         parts = urlsplit(url)
         if parts.scheme != "https" and not (
             parts.scheme == "http" and self.routes.may_be_plain(parts.netloc)
@@ -229,27 +233,15 @@ class Transport:
                 f"{_hidden(url)} is not asked, because it is not https.\nIf this host is to be "
                 "trusted without encryption, name it in SEMATIC_INSECURE_REGISTRIES."
             )
-        secure = parts.scheme == "https"
-        folder = self.routes.certificates(parts.netloc) if secure else None
-        key = parts.scheme, self.routes.proxy(parts.scheme, parts.netloc), folder
+        is_secure = parts.scheme == "https"
+        proxy = self.routes.proxy(parts.scheme, parts.netloc)
+        folder = self.routes.certificates(parts.netloc) if is_secure else None
+        key = parts.scheme, proxy, folder
         with self._lock:
             if key not in self._pools:
-                self._pools[key] = self._new_pool(*key)
+                tls = self.routes.tls(folder) if is_secure else None
+                self._pools[key] = new_pool(proxy, tls, self._connections)
             return self._pools[key]
-
-    def _new_pool(self, scheme: str, proxy: str, folder: Path | None) -> PoolManager:
-        from urllib3 import PoolManager, ProxyManager, make_headers
-
-        from sematic.oci.registry.connections import bounded
-
-        tls = self.routes.tls(folder) if scheme == "https" else None
-        if not proxy:
-            return bounded(PoolManager(maxsize=self._connections, ssl_context=tls))
-        user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
-        headers = make_headers(proxy_basic_auth=user) if user else None
-        return bounded(
-            ProxyManager(proxy, maxsize=self._connections, ssl_context=tls, proxy_headers=headers)
-        )
 
 
 def _framing(method: str, body: bytes | Body) -> dict[str, str]:
@@ -262,11 +254,12 @@ def _framing(method: str, body: bytes | Body) -> dict[str, str]:
 
 
 def _answer(
-    url: str, response: BaseHTTPResponse, stream: bool, clock: Callable[[], float]
+    url: str, response: BaseHTTPResponse, seconds: float | None, clock: Callable[[], float]
 ) -> Answer:
+    """:param seconds: that each piece of a stream may take; None where none is wanted."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    if stream and 200 <= response.status < 300:
-        return Answer(url, response.status, headers, chunks=_chunks(url, response))
+    if seconds is not None and 200 <= response.status < 300:
+        return Answer(url, response.status, headers, chunks=_chunks(url, response, seconds))
     is_good = response.status < 300
     data, is_whole = _read(response, MOST_BYTES if is_good else _MOST_OF_ERROR, clock)
     if is_whole:
@@ -292,7 +285,7 @@ def _read(response: BaseHTTPResponse, most: int, clock: Callable[[], float]) -> 
     return bytes(data), True
 
 
-def _chunks(url: str, response: BaseHTTPResponse) -> Generator[bytes, None, None]:
+def _chunks(url: str, response: BaseHTTPResponse, seconds: float) -> Generator[bytes, None, None]:
     from urllib3.exceptions import HTTPError
 
     try:
@@ -300,7 +293,7 @@ def _chunks(url: str, response: BaseHTTPResponse) -> Generator[bytes, None, None
             yield chunk
         response.release_conn()
     except (HTTPError, OSError) as error:
-        raise no_answer(urlsplit(url).netloc, error, READ.read) from error
+        raise no_answer(urlsplit(url).netloc, error, seconds) from error
     finally:
         response.close()  # does nothing once the connection has been released
 

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 from sematic.oci.blob import Blob, Progress
 from sematic.oci.errors import RegistryError
-from sematic.oci.registry.answer import is_passing
 from sematic.oci.registry.body import Body
 from sematic.oci.registry.client import RegistryClient
-from sematic.oci.registry.failures import NoAnswer
+from sematic.oci.registry.failures import SESSION_LOST, is_lost
 
 _TRIES = 5
 _REFUSALS = {400, 404, 405, 411, 415, 416, 501}
-_SESSION_LOST = {"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"}
-_OTHER_REASONS = _SESSION_LOST | {
+_OTHER_REASONS = SESSION_LOST | {
     *("DIGEST_INVALID", "SIZE_INVALID", "NAME_INVALID", "NAME_UNKNOWN"),
     *("DENIED", "UNAUTHORIZED", "TOOMANYREQUESTS"),
 }
@@ -51,8 +49,8 @@ class Uploads:
         counter = _Counter(progress)
         failures: list[RegistryError] = []
         while True:
-            location = location or self._client.open_upload()
-            session = _Session(location, self._body(blob, counter))
+            body = self._body(blob, counter, bool(failures))
+            session = _Session(location or self._client.open_upload(), body)
             try:
                 self._send(session, blob)
                 return counter.total
@@ -70,9 +68,10 @@ class Uploads:
                 session.body.close()
             location = None
 
-    def _body(self, blob: Blob, counter: _Counter) -> Body:
-        if blob.descriptor is None and "PATCH" in self._refused:
-            deque(blob.open(), maxlen=0)  # for the digest, without which PUT is not possible
+    def _body(self, blob: Blob, counter: _Counter, has_failed: bool) -> Body:
+        if blob.descriptor is None and (has_failed or "PATCH" in self._refused):
+            # For the digest, without which it can neither go in one PUT nor be asked for.
+            deque(blob.open(), maxlen=0)
         counter.restart()
         size = blob.descriptor.size if blob.descriptor else None
         return Body(blob.name, blob.open(), size, counter)
@@ -93,7 +92,7 @@ class Uploads:
 
     def _has_arrived(self, session: _Session, blob: Blob, error: RegistryError) -> bool:
         """Whether the blob is there in spite of the error: the answer may just have been late."""
-        if session.body.failure or blob.descriptor is None or not _is_lost(error):
+        if session.body.failure or blob.descriptor is None or not is_lost(error):
             return False
         try:
             return self._client.has_blob(blob.descriptor)
@@ -104,10 +103,11 @@ class Uploads:
         error = failures[-1]
         if session.body.failure or len(failures) >= _TRIES:
             return False
-        if _is_lost(error):
+        if is_lost(error):
             return True
-        if error.status == 401 or "DIGEST_INVALID" in error.codes:
-            # A token ran out meanwhile; bytes went bad on the way. Neither happens twice.
+        is_out_of_step = error.status == 416 and not session.method
+        if error.status == 401 or is_out_of_step or "DIGEST_INVALID" in error.codes:
+            # A token ran out meanwhile; bytes were lost or went bad on the way. None happens twice.
             return all(earlier.status != error.status for earlier in failures[:-1])
         return self._refuses_method(session.method, error)
 
@@ -137,9 +137,3 @@ class _Counter:
         gain = max(0, self._position - self._furthest)
         self._furthest += gain
         self._progress(gain)
-
-
-def _is_lost(error: RegistryError) -> bool:
-    """Whether nobody can know from the error what became of the bytes."""
-    passing = error.is_passing if isinstance(error, NoAnswer) else is_passing(error.status)
-    return passing or not _SESSION_LOST.isdisjoint(error.codes)

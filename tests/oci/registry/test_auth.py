@@ -259,6 +259,18 @@ def test_a_token_may_run_out_between_the_requests_of_an_upload(
     assert not bearer.uploads
 
 
+def test_a_new_token_that_is_not_taken_is_renewed(
+    bearer: ScriptedRegistry, repository: Repository
+) -> None:
+    def forget(request: Request) -> Reply:
+        bearer.tokens.clear()
+        return bearer.answer(request)
+
+    bearer.script("HEAD", "/manifests/", forget, times=2)
+    assert repository.head("v1") is None
+    assert len(bearer.asked("GET", "/token")) == 2
+
+
 def test_a_token_that_is_never_taken_is_an_error(
     bearer: ScriptedRegistry, repository: Repository, time: Time
 ) -> None:
@@ -321,6 +333,34 @@ def test_a_token_server_without_a_token_is_named(
     bearer.script("GET", "/token", Reply(200, {}, data))
     with pytest.raises(RegistryError, match=f"{bearer.host} gave no token"):
         repository.head("v1")
+
+
+@pytest.mark.parametrize("status", [404, 405, 416])
+def test_a_token_server_that_is_none_says_nothing_of_the_password(
+    status: int,
+    protected: ScriptedRegistry,
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log_in(monkeypatch)
+    protected.script("GET", "/token", Reply(status))
+    with pytest.raises(RegistryError, match=f"gave no token.* answered {status}") as caught:
+        repository.head("v1")
+    assert not isinstance(caught.value, Denied)
+
+
+def test_a_token_server_elsewhere_gets_no_password(
+    protected: ScriptedRegistry,
+    other: ScriptedRegistry,
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log_in(monkeypatch)
+    other.users = {"me": "secret"}
+    protected.script("GET", "/token", Reply(307, {"Location": f"http://{other.host}/token"}))
+    with pytest.raises(Denied, match=f"redirects to {other.host}, where no credentials are sent"):
+        repository.head("v1")
+    assert "Authorization" not in other.asked()[0].headers
 
 
 def test_a_token_server_that_fails_is_asked_again(
@@ -419,3 +459,12 @@ def test_an_upload_to_another_host_goes_without_credentials(
     assert repository.put(known(), unheard).fate == "new"
     (request,) = other.asked()
     assert "Authorization" not in request.headers
+
+
+def test_a_push_goes_on_where_cancelling_is_refused(
+    bearer: ScriptedRegistry, repository: Repository
+) -> None:
+    bearer.refused_scopes.add("repository:team/app:delete")
+    bearer.script("PUT", "/uploads/", Reply(503))
+    assert repository.put(known(), unheard).fate == "new"
+    assert not bearer.asked("DELETE")

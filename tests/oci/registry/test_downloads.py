@@ -9,7 +9,7 @@ from sematic.oci.manifest import Descriptor
 from sematic.oci.registry import Repository
 from sematic.oci.registry.failures import NoAnswer
 from tests.oci.registry.blobs import DATA, LAYER, known
-from tests.oci.registry.scripted import Reply, Request, ScriptedRegistry
+from tests.oci.registry.scripted import DROP, Reply, Request, ScriptedRegistry
 
 BLOB = known().descriptor
 
@@ -52,6 +52,32 @@ def test_a_registry_may_know_no_ranges(scripted: ScriptedRegistry, repository: R
     scripted.script("GET", "/blobs/", Reply(200, {}, DATA, breaks_at=600_000))
     scripted.script("GET", "/blobs/", Reply(200, {}, DATA))
     assert b"".join(repository.blob(BLOB)) == DATA
+
+
+def test_a_registry_may_refuse_ranges(scripted: ScriptedRegistry, repository: Repository) -> None:
+    scripted.script("GET", "/blobs/", Reply(200, {}, DATA, breaks_at=600_000))
+    scripted.script("GET", "/blobs/", Reply(416))
+    assert b"".join(repository.blob(BLOB)) == DATA
+    assert [("Range" in each.headers) for each in scripted.asked("GET", "/blobs/")] == [
+        *(False, True, False)
+    ]
+
+
+def test_a_download_that_is_cut_short_is_carried_on(
+    scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    scripted.script("GET", "/blobs/", Reply(200, {}, DATA[:600_000]))
+    assert b"".join(repository.blob(BLOB)) == DATA
+    assert scripted.asked("GET", "/blobs/")[1].headers["Range"] == "bytes=600000-"
+
+
+def test_a_registry_that_is_gone_is_not_asked_over_and_over(
+    scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    scripted.script("GET", "/blobs/", DROP, times=99)
+    with pytest.raises(NoAnswer, match="broke the connection off"):
+        list(repository.blob(BLOB))
+    assert len(scripted.asked("GET", "/blobs/")) == 6
 
 
 def test_a_download_that_gets_on_never_gives_up(

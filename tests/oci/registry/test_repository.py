@@ -23,7 +23,7 @@ from sematic.oci.registry import Repository
 from tests.oci.images import AMD64, layer
 from tests.oci.registry.blobs import DATA, Streamed, known, manifest, unheard
 from tests.oci.registry.conftest import Opener, Time
-from tests.oci.registry.scripted import Reply, Request, ScriptedRegistry, error, sha256
+from tests.oci.registry.scripted import DROP, Reply, Request, ScriptedRegistry, error, sha256
 
 IMAGE = manifest(known().descriptor)
 DIGEST = IMAGE.descriptor.digest
@@ -169,7 +169,7 @@ def test_a_blob_that_the_registry_stumbles_over_is_sent(
     assert repository.put(known(), unheard).fate == "new"
 
 
-@pytest.mark.parametrize("status", [400, 403, 503])
+@pytest.mark.parametrize("status", [400, 503])
 def test_any_other_refusal_to_look_for_a_blob_is_an_error(
     status: int, scripted: ScriptedRegistry, repository: Repository
 ) -> None:
@@ -177,6 +177,22 @@ def test_any_other_refusal_to_look_for_a_blob_is_an_error(
     with pytest.raises(RegistryError, match=f"to look for the blob .*: {status}"):
         repository.put(known(), unheard)
     assert not scripted.asked("POST")
+
+
+@pytest.mark.parametrize("status", [403, 405, 416])
+def test_a_blob_that_must_not_be_asked_for_is_sent(
+    status: int, scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    scripted.script("HEAD", "/blobs/", Reply(status))
+    assert repository.put(known(), unheard).fate == "new"
+
+
+def test_a_blob_that_is_called_another_is_sent(
+    scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    headers = {"Docker-Content-Digest": DIGEST, "Content-Length": str(len(DATA))}
+    scripted.script("HEAD", "/blobs/", Reply(200, headers))
+    assert repository.put(known(), unheard).fate == "new"
 
 
 def test_a_delivered_blob_is_remembered(scripted: ScriptedRegistry, opened: Opener) -> None:
@@ -302,6 +318,27 @@ def test_a_manifest_is_put_again_where_that_may_help(
     assert ("team/app", "v1") in scripted.manifests
 
 
+@pytest.mark.parametrize("answer", [DROP, Reply(504)])
+def test_a_manifest_whose_answer_is_lost_is_stored(
+    answer: Reply, scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    def store(request: Request) -> Reply:
+        scripted.answer(request)
+        return answer
+
+    scripted.script("PUT", "/manifests/", store, times=99)
+    repository.finish(IMAGE, ["v1"], [])
+    assert repository.head("v1") == DIGEST
+
+
+def test_a_manifest_that_nobody_answers_for_is_an_error(
+    scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    scripted.script("PUT", "/manifests/v1", Reply(504), times=99)
+    with pytest.raises(RegistryError, match="504"):
+        repository.finish(IMAGE, ["v1"], [])
+
+
 def test_an_immutable_tag_is_said(scripted: ScriptedRegistry, repository: Repository) -> None:
     scripted.script("PUT", "/manifests/v1", error(400, "TAG_INVALID", "tag v1 is immutable"))
     with pytest.raises(RegistryError, match=r"tag v1 is immutable\n.*use another"):
@@ -406,6 +443,18 @@ def test_a_location_of_the_registry_itself_is_never_downgraded() -> None:
     base = "https://registry.example.com"
     assert _same_scheme("http://registry.example.com/v2/x?y", base) == f"{base}/v2/x?y"
     assert _same_scheme("http://other.example.com/v2", base) == "http://other.example.com/v2"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_what_is_sent_follows_no_redirect(
+    status: int, scripted: ScriptedRegistry, other: ScriptedRegistry, repository: Repository
+) -> None:
+    target = f"http://{other.host}/v2/team/app/blobs/uploads/?X-Signature=hidden"
+    scripted.script("POST", "/uploads/", Reply(status, {"Location": target}))
+    with pytest.raises(RegistryError, match=rf"see http://{other.host}\n.*name the reg") as caught:
+        repository.put(known(), unheard)
+    assert "hidden" not in str(caught.value)
+    assert not other.asked()
 
 
 def test_an_answer_of_the_registry_is_not_followed_when_writing(

@@ -15,6 +15,7 @@ import pytest
 
 from sematic.oci.errors import RegistryError
 from sematic.oci.events import Event, Waiting
+from sematic.oci.registry.backoff import Patience
 from sematic.oci.registry.body import Body
 from sematic.oci.registry.failures import NoAnswer
 from sematic.oci.registry.routes import Routes
@@ -42,6 +43,23 @@ def silent_port() -> Iterator[int]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[str]:
+    """A host that gives each connection one answer, and closes it."""
+
+    def serve() -> None:
+        for answer in answers:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve)
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        served.result(10)
 
 
 def test_a_host_that_speaks_no_tls_is_named(
@@ -138,6 +156,16 @@ def test_an_answer_that_breaks_off_is_asked_for_again(
     scripted.script("GET", "/thing", Reply(200, {}, b"x" * 100, breaks_at=50))
     scripted.script("GET", "/thing", Reply(200, {}, b"x" * 100))
     assert transport.request("GET", url).data == b"x" * 100
+
+
+HEAD = b"HTTP/1.1 202 Accepted\r\nLocation: /v2/there\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("end", [1, 13, 23, 36, 45, len(HEAD) - 2])
+def test_an_answer_that_breaks_off_within_its_head_is_none(end: int, transport: Transport) -> None:
+    with answering(HEAD[:end], HEAD) as host:
+        answer = transport.request("POST", f"http://{host}/")
+    assert answer.headers["location"] == "/v2/there"
 
 
 def test_what_a_host_asks_to_wait_is_waited_and_told(
@@ -369,3 +397,20 @@ def test_importing_costs_nothing_that_a_run_may_not_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_user_says_how_long_an_answer_is_waited_for(
+    scripted: ScriptedRegistry, url: str
+) -> None:
+    done = Signal()
+
+    def late(request: Request) -> Reply:
+        done.wait(10)
+        return Reply(200)
+
+    scripted.script("PUT", "/thing", late)
+    transport = Transport(patience=Patience(read=0.02))
+    with pytest.raises(NoAnswer, match="did not answer within"):
+        transport.request("PUT", url, manner=SEND)
+    done.set()
+    transport.close()

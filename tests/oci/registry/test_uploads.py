@@ -196,6 +196,22 @@ def test_a_commit_that_is_asked_to_wait_is_repeated(
     assert time.slept == [3]
 
 
+def test_a_commit_that_is_out_of_step_begins_anew(
+    scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    scripted.script("PUT", UPLOADS, Reply(416))
+    assert repository.put(Streamed(), unheard).fate == "new"
+    assert scripted.blobs["team/app", DIGEST] == DATA
+
+
+def test_a_blob_that_did_not_go_in_a_stream_goes_in_one_put(
+    scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    scripted.script("PATCH", UPLOADS, Reply(503, unread=True), times=99)
+    assert repository.put(Streamed(bytes(32 << 20)), unheard).fate == "new"
+    assert methods(scripted)[-2:] == ["POST", "PUT"]
+
+
 def test_a_session_that_was_lost_is_opened_anew(
     scripted: ScriptedRegistry, repository: Repository
 ) -> None:
@@ -363,6 +379,15 @@ def test_a_mount_is_no_upload(scripted: ScriptedRegistry, opened: Opener) -> Non
     assert (receipt.fate, receipt.sent) == ("mounted", 0)
     assert scripted.asked("POST")[-1].query == {"mount": [DIGEST], "from": ["team/base"]}
     assert methods(scripted)[-2:] == ["HEAD", "POST"]
+
+
+def test_a_mount_of_another_blob_is_followed_by_an_upload(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    wrong = {"Docker-Content-Digest": "sha256:" + "0" * 64}
+    scripted.script("POST", "mount=", Reply(201, wrong))
+    receipt = opened().put(known(origin=opened("team/base")), unheard)
+    assert receipt.fate == "new"
 
 
 def test_a_mount_may_become_an_upload_session(scripted: ScriptedRegistry, opened: Opener) -> None:
