@@ -116,6 +116,7 @@ def _end(row: Row, fault: Fault, for_ever: bool) -> str:
         faults.HALF: _half,
         faults.STALLED: _lost_answer,
         **dict.fromkeys(_PASSING, _passing),
+        faults.FAILED: _failed,
     }
     rule = rules.get(fault)  # a slow answer, a relative Location: part of the ordinary
     return rule(row, for_ever) if rule else SUCCEEDS
@@ -145,6 +146,11 @@ def _passing(row: Row, for_ever: bool) -> str:
     """Any answer to the ping says which of http and https is spoken."""
     has_end = for_ever and row.kind != _PING and row.kind not in _OTHER_WAY
     return "RegistryError" if has_end else SUCCEEDS
+
+
+def _failed(row: Row, for_ever: bool) -> str:
+    """docker-registry says so for ever of a blob that a full disk cut off; sending it mends that."""
+    return SUCCEEDS if row.kind == "HEAD blob" else _passing(row, for_ever)
 
 
 def _unauthorized(row: Row, for_ever: bool) -> str:
