@@ -149,7 +149,7 @@ def _passing(row: Row, for_ever: bool) -> str:
 
 
 def _failed(row: Row, for_ever: bool) -> str:
-    """docker-registry says so for ever of a blob that a full disk cut off; sending it mends that."""
+    """Of a blob that a full disk cut off docker-registry says so for ever; sending it mends that."""
     return SUCCEEDS if row.kind == "HEAD blob" else _passing(row, for_ever)
 
 
