@@ -149,7 +149,7 @@ def _passing(row: Row, for_ever: bool) -> str:
 
 
 def _failed(row: Row, for_ever: bool) -> str:
-    """Of a blob that a full disk cut off docker-registry says so for ever; sending it mends that."""
+    """A blob that a full disk cut off: docker-registry says so until it is sent again."""
     return SUCCEEDS if row.kind == "HEAD blob" else _passing(row, for_ever)
 
 
