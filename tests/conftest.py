@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.peers.fixtures"]
+pytest_plugins = ["tests.peers.fixtures", "tests.peers.kubernetes.fixtures"]
 
 
 @pytest.fixture(autouse=True)
@@ -17,5 +17,12 @@ def own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(home))
     for name in ("CACHE", "DATA"):
         monkeypatch.setenv(f"SEMATIC_{name}_DIR", str(home / name.lower()))
-    for name in ("SEMATIC_REPOSITORY", "SOURCE_DATE_EPOCH", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE"):
+    for name in (
+        "SEMATIC_CONTAINER_IMAGE",
+        "SEMATIC_REPOSITORY",
+        "SOURCE_DATE_EPOCH",
+        "DOCKER_CONFIG",
+        "REGISTRY_AUTH_FILE",
+        "KUBECONFIG",
+    ):
         monkeypatch.delenv(name, raising=False)
