@@ -4,6 +4,7 @@
     python -m benchmarks --small         the same with an environment of about 100 MB, one round
     python -m benchmarks --python VENV   with an environment that is there already (not changed,
                                          so without the upgrade)
+    python -m benchmarks runs            what driving a run costs instead
 
 Each figure is the wall time of whole commands, the median of the rounds; bytes are the most that
 came new into the registry's storage in a round.
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import runs
 from benchmarks.material import (
     LARGE_ENVIRONMENT,
     SMALL_ENVIRONMENT,
@@ -35,6 +37,9 @@ FILES = 300
 
 def main() -> None:
     options = _options()
+    if options.what == "runs":
+        runs.main()
+        return
     with tempfile.TemporaryDirectory(prefix="sematic-") as name, registry(Path(name, "r")) as to:
         folder = Path(name)
         project = make_project(folder / "project", FILES)
@@ -102,6 +107,7 @@ def _stored(to: Registry) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=["push", "runs"], default="push")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--python", type=Path, metavar="VENV")
     parser.add_argument("--rounds", type=int)

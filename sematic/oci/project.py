@@ -296,7 +296,7 @@ def _python_label(base: Base | None, python: ImagePython) -> dict[str, str]:
 
 
 def _notes(settings: Settings, left_out: Sequence[LeftOut]) -> Iterable[str]:
-    if settings.base in ("", "none"):
+    if not settings.base:
         yield "no base: the image has no interpreter of its own; name one with --base to run it"
     secrets = [item.path for item in left_out if item.weight == "secret"]
     if secrets:

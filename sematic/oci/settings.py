@@ -137,6 +137,18 @@ def read_settings(project: Path, **arguments: Any) -> Settings:
     return Settings(**values)
 
 
+def read_table(project: Path, name: str) -> dict[str, Any]:
+    """The table ``[tool.sematic.NAME]``, empty if there is none: settings of others than these.
+
+    :raises ProjectError: the pyproject.toml cannot be read.
+    :raises SettingsError: it is no table.
+    """
+    table = _pyproject(project).get("tool", {}).get("sematic", {}).get(name, {})
+    if not isinstance(table, dict):
+        raise SettingsError(f"{project / 'pyproject.toml'}: [tool.sematic.{name}] is no table")
+    return table
+
+
 def _pyproject(project: Path) -> dict[str, Any]:
     path = project / "pyproject.toml"
     try:
@@ -152,6 +164,7 @@ def _pyproject(project: Path) -> dict[str, Any]:
         raise ProjectError(f"{path} is not TOML: {error}") from None
 
 
+_TABLES_OF_OTHERS = ("pipelines",)
 _TYPES: dict[str, type] = {"str": str, "bool": bool, "int": int, "Format": str}
 
 
@@ -163,6 +176,8 @@ def _checked(project: Path, table: Any) -> dict[str, Any]:
     known = {entry.name.replace("_", "-"): entry for entry in fields(Settings)}
     values: dict[str, Any] = {}
     for key, value in table.items():
+        if key in _TABLES_OF_OTHERS:
+            continue
         if key not in known:
             close = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
