@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.cache import cache_folder
 from tests.peers.docker import Docker
 from tests.peers.docker import docker as start_docker
-from tests.peers.install import INSTRUCTION, base_folder, cache_folder, missing, tools_folder
+from tests.peers.install import INSTRUCTION, base_folder, missing, tools_folder
 from tests.peers.podman import Podman
 from tests.peers.podman import podman as start_podman
 from tests.peers.registry import Registry

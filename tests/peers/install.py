@@ -12,13 +12,11 @@ Five things, each only where it is missing:
 5. A base image with Python: an OCI layout in the cache, built by mmdebstrap.
 
 The cache is `$SEMATIC_TEST_CACHE`, else `sematic-tests` in the user's cache folder; to get newer
-tools or a newer base, delete it. Needs root (apt, mmdebstrap). Uses the standard library only and
-imports no sibling, so that it also runs as a plain script.
+tools or a newer base, delete it. Needs root (apt, mmdebstrap). Uses the standard library only.
 """
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import hashlib
 import io
@@ -29,11 +27,22 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+from tests.peers.cache import build, cache_folder, is_stamped, lock
+from tests.peers.debian import (
+    BOOKWORM,
+    InstallError,
+    check_machine,
+    debian_uri,
+    patiently,
+    private_apt,
+    run,
+    say,
+)
 
 # Each is satisfied by any one of the alternatives; the first is what gets installed.
 PACKAGES: tuple[tuple[str, ...], ...] = (
@@ -55,7 +64,7 @@ ZUUL_REGISTRY = "zuul-registry==1.3.0"
 ZUUL_NEEDS = ("cherrypy", "pyjwt<3", "pyyaml", "routes", "sha256")
 SCHEMA_PACKAGE = "golang-github-opencontainers-image-spec-dev"
 
-BASE_SUITE = "bookworm"
+BASE_SUITE = BOOKWORM
 BASE_PYTHON = "3.11"
 BASE_INCLUDE = ("python3", "ca-certificates")
 BASE_LABELS: Mapping[str, Mapping[str, str]] = {
@@ -87,18 +96,6 @@ RECIPE = 2
 INSTRUCTION = "python -m tests.peers.install"
 
 
-class InstallError(Exception):
-    """Why the peers cannot be brought here, in one line."""
-
-
-def cache_folder() -> Path:
-    """Where the sid tools and the base image are kept, outside any checkout."""
-    if own := os.environ.get("SEMATIC_TEST_CACHE"):
-        return Path(own).absolute()
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "sematic-tests"
-
-
 def tools_folder() -> Path:
     return cache_folder() / "tools"
 
@@ -121,13 +118,13 @@ def zuul_folder() -> Path:
 def missing() -> list[str]:
     """What is not here yet, in words for a person; empty if everything is."""
     found = [f"Debian package {name}" for name in _missing_packages()]
-    if not _is_stamped(tools_folder(), _tools_stamp()):
+    if not is_stamped(tools_folder(), _tools_stamp()):
         found.append(f"tools from Debian sid ({', '.join(SID_TOOLS)})")
-    if not _is_stamped(docker_folder(), f"{RECIPE}\n"):
+    if not is_stamped(docker_folder(), f"{RECIPE}\n"):
         found.append("Docker (Debian package docker.io, unpacked)")
-    if not _is_stamped(zuul_folder(), _zuul_stamp()):
+    if not is_stamped(zuul_folder(), _zuul_stamp()):
         found.append(f"{ZUUL_REGISTRY} (from PyPI)")
-    if not _is_stamped(base_folder(), _base_stamp()):
+    if not is_stamped(base_folder(), _base_stamp()):
         found.append(f"base image (mmdebstrap {BASE_SUITE})")
     return found
 
@@ -136,56 +133,18 @@ def install() -> None:
     """Install what is missing. Raises InstallError where this machine cannot."""
     if not (lacking := missing()):
         return
-    _check_machine(lacking)
+    check_machine(lacking, INSTRUCTION)
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
-    with _lock(cache / "lock"):
+    with lock(cache / "lock"):
         for stale in cache.glob("build-*"):
             shutil.rmtree(stale)
         if packages := _missing_packages():
             _install_packages(packages)
-        _build(tools_folder(), _tools_stamp(), _unpack_sid_tools)
-        _build(docker_folder(), f"{RECIPE}\n", _unpack_docker)
-        _build(zuul_folder(), _zuul_stamp(), _unpack_zuul)
-        _build(base_folder(), _base_stamp(), _build_base)
-
-
-def _check_machine(lacking: Sequence[str]) -> None:
-    what = f"missing: {'; '.join(lacking)}"
-    if not shutil.which("apt-get") or not shutil.which("dpkg-query"):
-        raise InstallError(f"{what}. These come from Debian: run `{INSTRUCTION}` on Debian 12")
-    if os.geteuid() != 0:
-        raise InstallError(f"{what}. Run `{INSTRUCTION}` as root")
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _build(folder: Path, stamp: str, make: Callable[[Path], None]) -> None:
-    """Have `make` fill a new folder and put that in the place of `folder` in one step."""
-    if _is_stamped(folder, stamp):
-        return
-    with tempfile.TemporaryDirectory(prefix="build-", dir=folder.parent) as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
-        make(new)
-        _stamp_file(new).write_text(stamp)
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        new.rename(folder)
-
-
-def _stamp_file(folder: Path) -> Path:
-    return folder / ".stamp"
-
-
-def _is_stamped(folder: Path, stamp: str) -> bool:
-    file = _stamp_file(folder)
-    return file.is_file() and file.read_text() == stamp
+        build(tools_folder(), _tools_stamp(), _unpack_sid_tools)
+        build(docker_folder(), f"{RECIPE}\n", _unpack_docker)
+        build(zuul_folder(), _zuul_stamp(), _unpack_zuul)
+        build(base_folder(), _base_stamp(), _build_base)
 
 
 def _tools_stamp() -> str:
@@ -198,26 +157,6 @@ def _zuul_stamp() -> str:
 
 def _base_stamp() -> str:
     return f"{RECIPE} {BASE_SUITE} {' '.join(BASE_INCLUDE)} {json.dumps(BASE_LABELS)}\n"
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
-def _run(*command: str | Path, cwd: Path | None = None) -> str:
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-    )
-    if done.returncode != 0:
-        last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-        raise InstallError(f"`{' '.join(map(str, command))}` failed: {last}")
-    return done.stdout
 
 
 # Debian packages of the machine's own release
@@ -235,125 +174,55 @@ def _missing_packages() -> list[str]:
 
 
 def _install_packages(names: Sequence[str]) -> None:
-    _say(f"installing {' '.join(names)}")
+    say(f"installing {' '.join(names)}")
     wait = ("-o", "DPkg::Lock::Timeout=600")
-    _patiently("apt-get", "update", "-q", *wait)
-    _patiently("apt-get", "install", "-q", "-y", "--no-install-recommends", *wait, *names)
-
-
-def _patiently(*command: str) -> None:
-    """Run apt-get; its lists and archives have locks that DPkg::Lock::Timeout does not cover."""
-    deadline = time.monotonic() + 600
-    while True:
-        try:
-            _run(*command)
-            return
-        except InstallError as error:
-            if "lock" not in str(error).lower() or time.monotonic() > deadline:
-                raise
-            time.sleep(1)
-
-
-def _debian_uri() -> str:
-    """The archive that this machine's own apt uses for Debian's main component."""
-    listed = _run(
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(REPO_URI) $(RELEASE) $(COMPONENT)",
-        "Created-By: Packages",
-    )
-    release = _os_release().get("VERSION_CODENAME", BASE_SUITE)
-    for line in listed.splitlines():
-        uri, suite, component = line.split()
-        if (suite, component) == (release, "main"):
-            return uri
-    raise InstallError(f"apt's sources name no Debian archive with {release}/main")
-
-
-def _os_release() -> dict[str, str]:
-    lines = Path("/etc/os-release").read_text().splitlines()
-    pairs = (line.partition("=") for line in lines if "=" in line)
-    return {name: value.strip('"') for name, _, value in pairs}
+    patiently("apt-get", "update", "-q", *wait)
+    patiently("apt-get", "install", "-q", "-y", "--no-install-recommends", *wait, *names)
 
 
 def _unpack_docker(folder: Path) -> None:
-    _say("unpacking docker.io")
-    _patiently("apt-get", "update", "-q")
+    say("unpacking docker.io")
+    patiently("apt-get", "update", "-q")
     with tempfile.TemporaryDirectory(prefix="docker-", dir=folder.parent) as scratch:
-        _run("apt-get", "download", "-q", "docker.io", cwd=Path(scratch))
+        run("apt-get", "download", "-q", "docker.io", cwd=Path(scratch))
         for package in Path(scratch).glob("*.deb"):
-            _run("dpkg", "-x", package, folder)
+            run("dpkg", "-x", package, folder)
 
 
 def _unpack_zuul(folder: Path) -> None:
-    _say(f"unpacking {ZUUL_REGISTRY}")
+    say(f"unpacking {ZUUL_REGISTRY}")
     with tempfile.TemporaryDirectory(prefix="pip-", dir=folder.parent) as scratch:
-        _run(sys.executable, "-m", "venv", scratch)
+        run(sys.executable, "-m", "venv", scratch)
         install = (Path(scratch) / "bin/pip", "install", "--quiet", "--target", folder)
-        _run(*install, "--no-deps", ZUUL_REGISTRY)
-        _run(*install, *ZUUL_NEEDS)
+        run(*install, "--no-deps", ZUUL_REGISTRY)
+        run(*install, *ZUUL_NEEDS)
 
 
 # Tools from Debian sid
 
 
 def _unpack_sid_tools(folder: Path) -> None:
-    _say(f"unpacking {' '.join(SID_TOOLS)} from Debian sid")
+    say(f"unpacking {' '.join(SID_TOOLS)} from Debian sid")
     with tempfile.TemporaryDirectory(prefix="sid-", dir=folder.parent) as scratch:
         apt = Path(scratch)
-        config = _private_apt(apt)
-        _run("apt-get", "-c", config, "update", "-q")
-        _run("apt-get", "-c", config, "download", "-q", *SID_TOOLS, SCHEMA_PACKAGE, cwd=apt)
+        config = private_apt(apt, "deb sid")
+        run("apt-get", "-c", config, "download", "-q", *SID_TOOLS, SCHEMA_PACKAGE, cwd=apt)
         for package in apt.glob("*.deb"):
-            _run("dpkg", "-x", package, apt / "root")
+            run("dpkg", "-x", package, apt / "root")
         for name in SID_TOOLS:
             shutil.move(apt / "root/usr/bin" / name, folder / name)
-            _run(folder / name, "--help")
+            run(folder / name, "--help")
         (folder / "schema").mkdir()
         for schema in (apt / "root").rglob("image-spec/schema/*.json"):
             shutil.copy(schema, folder / "schema" / schema.name)
-
-
-def _private_apt(folder: Path) -> Path:
-    """An apt configuration with sid as its only source, which leaves the system's apt alone.
-
-    The machine's own proxies, certificates and credentials stay in force; its hooks do not.
-    """
-    for name in ("lists/partial", "cache/archives/partial"):
-        (folder / name).mkdir(parents=True)
-    (folder / "status").touch()
-    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    sources = folder / "sources.list"
-    sources.write_text(f"deb [signed-by={keyring}] {_debian_uri()} sid main\n")
-    config = folder / "apt.conf"
-    config.write_text(
-        f"""
-        #clear APT::Update::Pre-Invoke;
-        #clear APT::Update::Post-Invoke;
-        #clear APT::Update::Post-Invoke-Success;
-        Dir::Etc::sourcelist "{sources}";
-        Dir::Etc::sourceparts "/dev/null";
-        Dir::Etc::preferences "/dev/null";
-        Dir::Etc::preferencesparts "/dev/null";
-        Dir::State "{folder}";
-        Dir::State::lists "{folder}/lists";
-        Dir::State::status "{folder}/status";
-        Dir::Cache "{folder}/cache";
-        Acquire::Check-Valid-Until "false";
-        Acquire::Languages "none";
-        APT::Sandbox::User "root";
-        """
-    )
-    return config
 
 
 # The base image
 
 
 def _build_base(layout: Path) -> None:
-    _say(f"building the base image ({BASE_SUITE}, {' '.join(BASE_INCLUDE)}): about a minute")
-    architecture = _run("dpkg", "--print-architecture").strip()
+    say(f"building the base image ({BASE_SUITE}, {' '.join(BASE_INCLUDE)}): about a minute")
+    architecture = run("dpkg", "--print-architecture").strip()
     blobs = layout / "blobs/sha256"
     blobs.mkdir(parents=True)
     layer = blobs / "layer"
@@ -426,7 +295,7 @@ def _write_layer(layer: Path) -> None:
         "--format=tar",
         BASE_SUITE,
         "-",
-        _debian_uri(),
+        debian_uri(),
     ]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(BASE_EPOCH), "LC_ALL": "C"}
     with (
@@ -472,7 +341,7 @@ def main() -> int:
     try:
         install()
     except InstallError as error:
-        _say(f"tests.peers.install: {error}")
+        say(f"tests.peers.install: {error}")
         return 1
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,12 +70,36 @@ class Podman:
 
     def command(self, *arguments: str | Path, stdin: str | None = None) -> str:
         """Any other podman command. Raises ToolError unless it exits with 0."""
-        storage = ("--root", self.home / "storage", "--runroot", self.home / "run")
         return execute(
-            [*SECLUDED, "podman", *storage, "--storage-driver=overlay", *arguments],
+            [*SECLUDED, "podman", *self._storage, *arguments],
             env={**environment(self.home), "CONTAINERS_CONF": str(self._conf)},
             stdin=stdin,
         )
+
+    def program(self) -> Path:
+        """A folder for the front of PATH in which `podman` is this one, for who knows no options.
+
+        Its containers are gone with it.
+        """
+        folder = self.home / "bin"
+        folder.mkdir(exist_ok=True)
+        before = shlex.join([*SECLUDED, shutil.which("podman") or "podman"])
+        options = shlex.join(map(str, self._storage))
+        groups = f"--cgroups=no-conmon --cgroup-parent=/{self._cgroup}"
+        (folder / "podman").write_text(
+            f"#!/bin/sh\nexport CONTAINERS_CONF={self._conf}\ncommand=$1\nshift\n"
+            f"case $command in\n"
+            f'run) set -- {groups} "$@" ;;\n'
+            f'pull) set -- --signature-policy={self._policy} "$@" ;;\n'
+            f'esac\nexec {before} {options} $command "$@"\n'
+        )
+        (folder / "podman").chmod(0o755)
+        return folder
+
+    @property
+    def _storage(self) -> Sequence[str | Path]:
+        folders = ("--root", self.home / "storage", "--runroot", self.home / "run")
+        return (*folders, "--storage-driver=overlay")
 
     @property
     def _conf(self) -> Path:

@@ -29,7 +29,7 @@ from tests.peers.install import tools_folder, zuul_folder
 from tests.peers.tokens import TokenServer
 
 _START_SECONDS = 30
-_LISTENING = re.compile(r"(?:listening on 127\.0\.0\.1:|serving on port )(\d+)")
+_LISTENING = re.compile(r"(?:listening on [\d.]+:|serving on port )(\d+)")
 # docker-registry and zuul-registry: `... "GET /v2/ HTTP/1.1" 200 2 ...`;
 # crane: `... GET /v2/x 404 CODE message`.
 _REQUEST = re.compile(r'"?\b([A-Z]+) (/\S*)(?: HTTP/[\d.]+")?(?: (\d{3})\b)?')
@@ -118,6 +118,7 @@ def registry(
     clients: Path | None = None,
     delete: bool = True,
     readonly: bool = False,
+    address: str = "127.0.0.1",
 ) -> Iterator[Registry]:
     """docker-registry with its storage in `root`/data, which outlives it.
 
@@ -132,7 +133,7 @@ def registry(
     }
     if readonly:
         storage["maintenance"] = {"readonly": {"enabled": True}}
-    listen: dict[str, object] = {"addr": "127.0.0.1:0", "secret": "tests"}
+    listen: dict[str, object] = {"addr": f"{address}:0", "secret": "tests"}
     if tls:
         authorities = {"clientcas": [str(clients)]} if clients else {}
         listen["tls"] = {
@@ -163,7 +164,7 @@ def registry(
     file.write_text(json.dumps(config))
     command = ["docker-registry", "serve", str(file)]
     with _serving(command, out=run / "access.log", err=run / "server.log") as port:
-        yield Registry(f"127.0.0.1:{port}", root, run / "access.log", tls)
+        yield Registry(f"{address}:{port}", root, run / "access.log", tls)
 
 
 @contextmanager
