@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
-import signal
-import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from sematic.oci.base import find_base
 from sematic.oci.cache import Cache
+from sematic.oci.commands import leave, perform, say
 from sematic.oci.errors import OCIError, SettingsError
 from sematic.oci.events import Event, Listener, Noticed
 from sematic.oci.manifest import Platform
 from sematic.oci.places import open_destination, open_source
-from sematic.oci.progress import say, shown
+from sematic.oci.progress import shown
 from sematic.oci.project import build, push
 from sematic.oci.reference import parse_reference
 from sematic.oci.report import (
@@ -33,36 +28,19 @@ from sematic.oci.report import (
 )
 from sematic.oci.settings import Settings, read_settings
 
-_INTERRUPTED = 130  # as a shell has it: 128 and the number of SIGINT
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
-    _log(options.debug)
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return command(options)
-    except OCIError as error:
-        if options.debug:
-            raise
-        say(f"sematic-oci: {error}")
-        return 1
-    except KeyboardInterrupt:
-        if options.debug:
-            raise
-        comfort = "; the next push carries on" if command is _push else ""
-        say(f"sematic-oci: interrupted{comfort}")
-        return _INTERRUPTED
-    except OSError as error:
-        if options.debug:
-            raise
-        where = f" {error.filename}" if error.filename else ""
-        say(f"sematic-oci: {error.strerror or error}{where}")
-        return 1
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    comfort = "; the next push carries on" if command is _push else ""
+    return perform(
+        lambda: command(options),
+        "sematic-oci",
+        OCIError,
+        debug=options.debug,
+        interrupted=f"interrupted{comfort}",
+    )
 
 
 def _push(options: argparse.Namespace) -> int:
@@ -172,19 +150,6 @@ def _noting(show: Listener, notes: list[str]) -> Listener:
     return listen
 
 
-def _log(debug: bool) -> None:
-    level = logging.DEBUG if debug else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for name in ("azure", "botocore", "google", "msal"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # they say it again when they raise
-    logging.getLogger("sematic").setLevel(level)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it repeats what servers send
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sematic-oci",
@@ -283,12 +248,8 @@ def _version() -> str:
 
 
 def run() -> None:
-    """Run the command and exit, without waiting for a request that a registry does not end."""
-    code = main()
-    sys.stdout.flush()
-    if code == _INTERRUPTED or threading.active_count() > 1:
-        os._exit(code)
-    sys.exit(code)
+    """Run the command and exit."""
+    leave(main())
 
 
 if __name__ == "__main__":

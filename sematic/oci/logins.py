@@ -7,8 +7,9 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 
+from sematic.oci.commands import say
 from sematic.oci.errors import Denied, SettingsError
-from sematic.oci.progress import say, shown
+from sematic.oci.progress import shown
 from sematic.oci.reference import check_registry
 from sematic.oci.registry.credentials import Credential, Credentials
 from sematic.oci.registry.credentials.files import key_place

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sematic.oci.commands import say
 from sematic.oci.events import Event, Finished, Listener, Moved, Noticed, Started, Waiting
 from sematic.oci.report import size_text
 
@@ -33,12 +34,6 @@ def shown(quiet: bool) -> Iterator[Listener]:
             bars.close()
     else:
         yield _say
-
-
-def say(message: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(message + "\n")
-    sys.stderr.flush()
 
 
 def _say(event: Event) -> None:

@@ -191,13 +191,13 @@ def _files(project: Path) -> dict[str, bytes]:
 
 
 def test_two_hundred_kills_do_no_harm(
-    docker_registry: Registry, crane_registry: Registry, base_in_registry: str, tmp_path: Path
+    docker_registry: Registry, base_in_registry: str, tmp_path: Path
 ) -> None:
+    """Of docker-registry: crane's takes a manifest that breaks off for a whole one."""
     print(f"SEMATIC_TEST_SEED={SEED}")
     sent = ("opened", "sent", "stored", "tagged")
     one = RegistryPlace(docker_registry, "kills/one")
     shared = RegistryPlace(docker_registry, "kills/shared")
-    crane = RegistryPlace(crane_registry, "kills/one")
     layout = LayoutPlace(tmp_path / "images")
 
     def fresh(number: int) -> Place:
@@ -209,10 +209,9 @@ def test_two_hundred_kills_do_no_harm(
 
     sites = {
         site("fresh", fresh, ("asked", "mounted", *sent), base_in_registry): 50,
-        site("one", lambda _: one, sent, base_in_registry): 60,
+        site("one", lambda _: one, sent, base_in_registry): 80,
         site("shared", lambda _: shared, sent, "none"): 40,
         site("layout", lambda _: layout, ("sent",), "none"): 30,
-        site("crane", lambda _: crane, sent, "none"): 20,
     }
     with ThreadPoolExecutor(AT_ONCE) as executor:
         list(executor.map(Site.strike, sites, sites.values()))
