@@ -11,7 +11,7 @@ from sematic.resolvers.pods.kubernetes.client import Api, Patience
 from sematic.resolvers.pods.kubernetes.login import Login
 from tests.oci.registry.scripted import Reply, ScriptedRegistry, scripted_registry
 
-QUICK = Patience(total=5, unheard=0.2, first=0.01, longest=0.02)
+QUICK = Patience(total=5, unheard=1.0, first=0.01, longest=0.02)
 
 
 @contextmanager

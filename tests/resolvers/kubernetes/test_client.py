@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_an_outage_is_told_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sematic.resolvers.pods.kubernetes.client._NOTICED_SECONDS", 0.0)
-    with scripted_api() as (server, api):
+    with scripted_api(replace(QUICK, unheard=30.0, total=30.0)) as (server, api):
         server.script("GET", "/pods", status(503, "ServiceUnavailable", "starting"), times=4)
         server.script("GET", "/pods", listing("1"), times=2)
         for _ in range(2):
