@@ -23,6 +23,11 @@ def own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "SOURCE_DATE_EPOCH",
         "DOCKER_CONFIG",
         "REGISTRY_AUTH_FILE",
+        "XDG_CONFIG_HOME",
+        "XDG_RUNTIME_DIR",
+        "SEMATIC_REGISTRY_HOST",
+        "SEMATIC_REGISTRY_USERNAME",
+        "SEMATIC_REGISTRY_PASSWORD",
         "KUBECONFIG",
     ):
         monkeypatch.delenv(name, raising=False)

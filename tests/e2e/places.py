@@ -109,7 +109,6 @@ class RegistryPlace(Place):
         return digest if status == 200 else ""
 
     def digests(self) -> set[str]:
-        """Of crane's registry, which keeps manifests in its memory, only those with a tag."""
         status, _, data = self._get("tags/list")
         tags = json.loads(data).get("tags") or [] if status == 200 else []
         found = {self.digest(tag) for tag in tags} - {""}  # it may be writing one now

@@ -32,14 +32,6 @@ def protected(peers_cache: Path, peers_folder: Path) -> Iterator[Registry]:
         yield registry
 
 
-@pytest.fixture(autouse=True)
-def no_other_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "SEMATIC_REGISTRY_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("USERNAME", "PASSWORD"):
-        monkeypatch.delenv(f"SEMATIC_REGISTRY_{name}", raising=False)
-
-
 @pytest.fixture
 def config() -> Path:
     return Path.home() / ".docker/config.json"

@@ -45,7 +45,6 @@ Configure = Callable[[Path, str, str], dict[str, str]]
 def proxied(own_machine: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy with a password, for every host that is not this machine; nobody listens there."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://{USER}:{PROXY_PASSWORD}@127.0.0.1:1")
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
 
 
 @pytest.fixture

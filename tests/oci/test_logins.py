@@ -15,14 +15,6 @@ from sematic.oci.cli import main
 HUB = "https://index.docker.io/v1/"
 
 
-@pytest.fixture(autouse=True)
-def no_other_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "SEMATIC_REGISTRY_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("USERNAME", "PASSWORD"):
-        monkeypatch.delenv(f"SEMATIC_REGISTRY_{name}", raising=False)
-
-
 @pytest.fixture
 def config() -> Path:
     path = Path.home() / ".docker/config.json"

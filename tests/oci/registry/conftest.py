@@ -16,16 +16,11 @@ from tests.oci.registry.scripted import ScriptedRegistry, scripted_registry
 
 @pytest.fixture(autouse=True)
 def nothing_from_outside(own_machine: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials, proxies or certificates but the test's own."""
+    """No proxies or certificates but the test's own."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    for name in ("USERNAME", "PASSWORD", "HOST"):
-        monkeypatch.delenv(f"SEMATIC_REGISTRY_{name}", raising=False)
-    for name in (
-        *("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
-        "SEMATIC_INSECURE_REGISTRIES",
-    ):
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SEMATIC_INSECURE_REGISTRIES"):
         monkeypatch.delenv(name, raising=False)
 
 
