@@ -10,7 +10,7 @@ from typing import Any
 from sematic.errors import PipelineError, RunCanceled
 from sematic.future import Future
 from sematic.resolvers.documents import Documents, Handle
-from sematic.resolvers.loop import Loop, StateChanged
+from sematic.resolvers.loop import Listener, Loop, StateChanged, ignore
 from sematic.resolvers.pod_executor import PodExecutor
 from sematic.resolvers.pod_logs import Logs, Show
 from sematic.resolvers.pods.place import Place
@@ -34,7 +34,7 @@ class Drive:
     place: Place
     max_parallelism: int | None = None
     show: Show | None = None
-    listener: Any = None
+    listener: Listener = ignore
 
     def resolve(self, future: Future[Any]) -> Handle:
         """Resolve a run's root future; the handle of its value, which is bound as its result.
@@ -53,8 +53,7 @@ class Drive:
 
         def heard(change: StateChanged) -> None:
             recorder.heard(change)
-            if self.listener is not None:
-                self.listener(change)
+            self.listener(change)
 
         loop = Loop(
             future,

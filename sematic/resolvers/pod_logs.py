@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future as Task
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -35,7 +34,6 @@ class Logs:
         self._pods = pods
         self._show = show
         self._threads = ThreadPoolExecutor(_AT_ONCE, "logs")
-        self._ends: list[Task[None]] = []
         self._followers: dict[str, threading.Thread] = {}
         self._shown: Counter[str] = Counter()
         """Lines of each pod."""
@@ -51,7 +49,7 @@ class Logs:
     def finish(self, pod: str, step: Step, attempt: int) -> None:
         """A pod has ended: keep its log, and remove the pod. Returns at once."""
         follower = self._followers.pop(pod, None)
-        self._ends.append(self._threads.submit(self._keep, pod, step, attempt, follower))
+        self._threads.submit(self._keep, pod, step, attempt, follower)
 
     def close(self) -> None:
         """Return when all logs are kept and their pods removed."""
