@@ -9,6 +9,7 @@ import io
 import json
 import os
 import tarfile
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from tests.peers.registry import Registry
 
 _ACCEPT = "application/vnd.oci.image.manifest.v1+json"
 _SECONDS = 60
+_TORN_SECONDS = 10
+"""docker-registry writes links in place, and answers 500 to whoever reads one in that moment."""
 
 
 class Place(ABC):
@@ -128,7 +131,15 @@ class RegistryPlace(Place):
         return data
 
     def _get(self, path: str) -> tuple[int, str, bytes]:
-        """Status, digest and body of an answer."""
+        """Status, digest and body of an answer, once no link is being written."""
+        until = time.monotonic() + _TORN_SECONDS
+        while True:
+            answer = self._ask(path)
+            if answer[0] != 500 or time.monotonic() > until:
+                return answer
+            time.sleep(0.02)
+
+    def _ask(self, path: str) -> tuple[int, str, bytes]:
         connection = http.client.HTTPConnection(self._registry.host, timeout=_SECONDS)
         try:
             headers = {"Accept": _ACCEPT}
