@@ -45,8 +45,9 @@ def check_files(
         misfits: list[tuple[FileEntry, str]] = []
         fits = False
         for entry in group.entries():
-            if entry.source and not os.access(entry.source, os.R_OK):
-                unreadable.append(entry.source)
+            source = entry.source
+            if isinstance(source, str) and source and not os.access(source, os.R_OK):
+                unreadable.append(source)
             elif not fits and entry.kind == "file" and _NATIVE.search(entry.path):
                 misfit = _misfit(entry, platform, python, libc)
                 fits = not misfit
@@ -92,6 +93,8 @@ def _misfit(entry: FileEntry, platform: Platform, python: str, libc: str) -> str
 def _head(entry: FileEntry) -> bytes:
     if not entry.source:
         return entry.data[:20]
+    if not isinstance(entry.source, str):
+        return next(iter(entry.source.open()), b"")[:20]
     try:
         with open(entry.source, "rb") as file:
             return file.read(20)

@@ -5,15 +5,25 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias, Union
 
 Kind = Literal["file", "folder", "link"]
 GroupKind = Literal["runtime", "distribution", "unowned", "source"]
 
 Stamp: TypeAlias = "tuple[int, int, int, int]"
 """What a file looked like from outside: mtime (ns), ctime (ns), size (bytes), inode."""
+
+
+class Content(Protocol):
+    """Bytes that are no file of this machine, as a member of a wheel is. Its text names it."""
+
+    def open(self) -> Iterator[bytes]:
+        """All of it, in chunks of any size; may be asked for more than once.
+
+        :raises OCIError: it cannot be read.
+        """
 
 
 class FileEntry(NamedTuple):
@@ -23,7 +33,8 @@ class FileEntry(NamedTuple):
         not UTF-8 as surrogate escapes (:func:`os.fsdecode`).
     :param mode: permission bits as they will be written.
     :param size: bytes of content, 0 for folders and links.
-    :param source: where the content lies on this machine; empty where ``data`` is the content.
+    :param source: where the content lies: a path of this machine, or what can be read; empty
+        where ``data`` is the content.
     :param target: where a link points, as it will be written.
     :param stamp: what the source looked like when it was found.
     """
@@ -32,7 +43,7 @@ class FileEntry(NamedTuple):
     kind: Kind = "file"
     mode: int = 0o644
     size: int = 0
-    source: str = ""
+    source: Union[str, Content] = ""
     data: bytes = b""
     target: str = ""
     stamp: Stamp | None = None

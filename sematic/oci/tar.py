@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from sematic.oci.errors import FileChanged, FileError, SettingsError
-from sematic.oci.files import FileEntry, stamp_of
+from sematic.oci.files import Content, FileEntry, stamp_of
 
 BLOCK = 512
 CHUNK = 256 << 10
@@ -188,8 +188,10 @@ def _ascii(value: bytes) -> bytes:
 def _content(entry: FileEntry) -> Iterator[bytes]:
     if entry.kind != "file" or not entry.size:
         return
-    if entry.source:
-        yield from _read(entry)
+    if isinstance(entry.source, str) and entry.source:
+        yield from _read(entry, entry.source)
+    elif entry.source:
+        yield from _whole(entry, entry.source)
     else:
         yield entry.data
     padding = -entry.size % BLOCK
@@ -197,26 +199,38 @@ def _content(entry: FileEntry) -> Iterator[bytes]:
         yield b"\0" * padding
 
 
-def _read(entry: FileEntry) -> Iterator[bytes]:
+def _whole(entry: FileEntry, content: Content) -> Iterator[bytes]:
+    """Bytes that are no file's, exactly as many as the entry says."""
+    size = 0
+    for data in content.open():
+        size += len(data)
+        if size > entry.size:
+            break
+        yield data
+    if size != entry.size:
+        raise FileError(f"{content} does not have the {entry.size} bytes that it should have")
+
+
+def _read(entry: FileEntry, source: str) -> Iterator[bytes]:
     """A file's bytes, exactly as many as its entry says."""
     try:
-        descriptor = os.open(entry.source, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise FileChanged(f"{entry.source} has gone since it was found") from None
+        raise FileChanged(f"{source} has gone since it was found") from None
     except OSError as error:
-        raise FileError(f"cannot read {entry.source}: {error.strerror}") from None
+        raise FileError(f"cannot read {source}: {error.strerror}") from None
     try:
         _check_unchanged(entry, descriptor)
         left = entry.size
         while left:
             data = os.read(descriptor, min(left, CHUNK))
             if not data:
-                raise FileChanged(f"{entry.source} became shorter while it was read")
+                raise FileChanged(f"{source} became shorter while it was read")
             left -= len(data)
             yield data
         _check_unchanged(entry, descriptor)
     except OSError as error:
-        raise FileError(f"cannot read {entry.source}: {error.strerror}") from None
+        raise FileError(f"cannot read {source}: {error.strerror}") from None
     finally:
         os.close(descriptor)
 

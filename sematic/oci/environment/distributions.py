@@ -4,6 +4,7 @@ installed projects").
 What would differ between two installations of the same thing stays out of the image:
 
 - ``INSTALLER``, ``REQUESTED``, ``uv_cache.json``, ``uv_build.json``: who installed it, and why;
+- bytecode;
 - ``direct_url.json`` where it names a folder of this machine;
 - ``RECORD`` is written anew: sorted, without bytecode, of what is really in the image;
 - ``RECORD.jws``, ``RECORD.p7s``: signatures of the RECORD that it had before.
@@ -15,13 +16,25 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-LEFT_OUT = frozenset(
-    ("INSTALLER", "REQUESTED", "uv_cache.json", "uv_build.json", "RECORD.jws", "RECORD.p7s")
+from sematic.oci.files import FileEntry
+
+_METADATA_LEFT_OUT = frozenset(
+    (
+        "INSTALLER",
+        "RECORD",
+        "RECORD.jws",
+        "RECORD.p7s",
+        "REQUESTED",
+        "uv_build.json",
+        "uv_cache.json",
+    )
 )
+# Written by what makes virtual environments, and of no use in the image's own.
+_OF_THE_MAKER = frozenset(("_virtualenv.py", "_virtualenv.pth", "README.txt"))
 
 _FIELD = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 _HEAD = 8192
@@ -90,6 +103,21 @@ def distribution_in(site: str, folder: str) -> Distribution | None:
     return Distribution(name, version, normal_name(name), site, folder)
 
 
+def stays_out(path: str, folder: str = "") -> bool:
+    """Whether a file of a distribution goes into no image as it is.
+
+    :param path: relative to site-packages.
+    :param folder: the distribution's .dist-info or .egg-info, relative to site-packages.
+    """
+    parent, _, name = path.rpartition("/")
+    is_left_out = parent != "" and parent == folder and name in _METADATA_LEFT_OUT
+    return is_left_out or path in _OF_THE_MAKER or is_bytecode(path)
+
+
+def is_bytecode(path: str) -> bool:
+    return path.endswith(".pyc") or "__pycache__/" in path
+
+
 def normal_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -114,6 +142,34 @@ def read_record(text: str) -> list[Recorded]:
     # Not splitlines: a file name may hold what that takes for the end of a line.
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     return [Recorded(*line.rsplit(",", 2)) for line in lines if line]
+
+
+def image_record(
+    path: str, library: str, entries: Iterable[FileEntry], known: Mapping[str, Recorded]
+) -> FileEntry:
+    """The RECORD of a distribution as it lies in the image.
+
+    :param path: its own, in the image.
+    :param library: the image's site-packages.
+    :param known: the lines that there are for files that go in as they are, by their paths in the
+        image.
+    """
+    rows = [Recorded(in_library(path, library))]
+    for entry in entries:
+        inner = in_library(entry.path, library)
+        if entry.source:
+            old = known.get(entry.path, Recorded(inner))
+            rows.append(Recorded(inner, old.hash, old.size))
+        elif entry.kind == "file":
+            rows.append(recorded(inner, entry.data))
+    return FileEntry.from_bytes(path, write_record(rows))
+
+
+def in_library(path: str, library: str) -> str:
+    """A path of the image as RECORD writes it: relative to site-packages."""
+    if path.startswith(library + "/"):
+        return path[len(library) + 1 :]
+    return os.path.relpath("/" + path, "/" + library)
 
 
 def write_record(lines: Iterable[Recorded]) -> bytes:

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import cast
 
-from sematic.oci.environment.distributions import Recorded, read_record, recorded, write_record
+from sematic.oci.environment.distributions import Recorded, image_record, read_record
 from sematic.oci.environment.editable import SourceRoot
 from sematic.oci.environment.interpreter import Interpreter
 from sematic.oci.environment.prefixes import Prefixes
@@ -133,20 +133,13 @@ def _entries(contents: Contents, facts: Sequence[Fact], prefixes: Prefixes) -> l
     if contents.record:
         host, image = contents.record
         lines = read_record(os.fsdecode(_read(host, facts[position][:4])))
-        entries.append(
-            _record(lines, os.path.dirname(os.path.dirname(host)), image, entries, prefixes)
-        )
+        known = _known(lines, os.path.dirname(os.path.dirname(host)), prefixes)
+        entries.append(image_record(image, prefixes.library, entries, known))
     return sorted(entries, key=lambda entry: os.fsencode(entry.path))
 
 
-def _record(
-    lines: Sequence[Recorded],
-    site: str,
-    image: str,
-    entries: Sequence[FileEntry],
-    prefixes: Prefixes,
-) -> FileEntry:
-    """The RECORD of what is in the image, with the hashes that the old one has."""
+def _known(lines: Sequence[Recorded], site: str, prefixes: Prefixes) -> dict[str, Recorded]:
+    """The lines of a RECORD on this machine by the paths of their files in the image."""
     known = {}
     for line in lines:
         if not line.path.startswith(("/", ".")):
@@ -155,22 +148,7 @@ def _record(
         place = prefixes.place_really(os.path.normpath(os.path.join(site, line.path)))
         if place is not None:
             known[f"{place.image}/{place.path}"] = line
-    rows = [Recorded(_relative(image, prefixes.library))]
-    for entry in entries:
-        path = _relative(entry.path, prefixes.library)
-        old = known.get(entry.path, Recorded(path))
-        if entry.source:
-            rows.append(Recorded(path, old.hash, old.size))
-        elif entry.kind == "file":
-            rows.append(recorded(path, entry.data))
-    return FileEntry.from_bytes(image, write_record(rows))
-
-
-def _relative(path: str, library: str) -> str:
-    """A path of the image as RECORD writes it: relative to site-packages."""
-    if path.startswith(library + "/"):
-        return path[len(library) + 1 :]
-    return os.path.relpath("/" + path, "/" + library)
+    return known
 
 
 def _read(path: str, stamp: Stamp) -> bytes:

@@ -21,7 +21,7 @@ def rewrite(script: bytes, entry: str = "") -> bytes:
         then, as every installer and every release of one writes other text.
     """
     if entry and _is_wrapper(script, entry):
-        return _wrapper(entry)
+        return wrapper(entry)
     shell = _SHELL_LINES.match(script)
     if shell:
         return b"#!" + PYTHON + b"\n" + script[shell.end() :]
@@ -53,7 +53,11 @@ def _is_wrapper(script: bytes, entry: str) -> bool:
     return short and imported in text and f"sys.exit({attribute}())".encode() in text
 
 
-def _wrapper(entry: str) -> bytes:
+def wrapper(entry: str) -> bytes:
+    """What starts a console script.
+
+    :param entry: ``module:attribute``.
+    """
     module, _, attribute = entry.partition(":")
     return (
         b"#!" + PYTHON + b"\n"

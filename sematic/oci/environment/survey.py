@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sematic.oci.environment.distributions import (
-    LEFT_OUT,
     Distribution,
     distribution_in,
+    is_bytecode,
     listed_files,
     read_text,
+    stays_out,
 )
 from sematic.oci.environment.editable import Editables, Owner, SourceRoot
 from sematic.oci.environment.prefixes import VENV, Prefixes
@@ -31,8 +32,6 @@ from sematic.oci.environment.snapshot import (
 from sematic.oci.errors import FileError
 from sematic.oci.files import LeftOut
 
-# Written by what makes virtual environments, and of no use in the image's own.
-_OF_THE_MAKER = frozenset(("_virtualenv.py", "_virtualenv.pth", "README.txt"))
 _SHOWN = 5
 
 
@@ -203,7 +202,7 @@ class _Surveyor:
                 importable += not path.startswith(distribution.folder + "/")
             elif f"{self._prefixes.library}/{path}" in self._taken:
                 importable += 1  # another one's as well, which has it
-            elif not _is_bytecode(path) and path not in listing.tops:
+            elif not is_bytecode(path) and path not in listing.tops:
                 importable += self._take_elsewhere(claim, distribution, path, scripts)
         for path in listing.tops[distribution.folder]:
             if path in listing.files:
@@ -215,17 +214,15 @@ class _Surveyor:
         return claim
 
     def _take(self, claim: _Claim, distribution: Distribution, site: str, path: str) -> None:
-        folder, _, name = path.rpartition("/")
-        if folder == distribution.folder:
-            if name in LEFT_OUT or name == "RECORD":
-                return
-            if name == "direct_url.json" and distribution.is_local:
-                return
+        if stays_out(path, distribution.folder):
+            return
+        if path == f"{distribution.folder}/direct_url.json" and distribution.is_local:
+            return
         image = f"{self._prefixes.library}/{path}"
-        if image in self._taken or path in _OF_THE_MAKER:
+        if image in self._taken:
             return
         self._taken.add(image)
-        if not folder and path.endswith(".pth"):
+        if "/" not in path and path.endswith(".pth"):
             owner = Owner(distribution.key, distribution.title, distribution.is_editable)
             self._take_pth(claim, site, path, owner)
         else:
@@ -307,7 +304,7 @@ class _Surveyor:
         for site, listing in self._listings.items():
             for path in sorted(listing.files, key=os.fsencode):
                 image = f"{self._prefixes.library}/{path}"
-                if image in self._taken or path in _OF_THE_MAKER or path.startswith("~"):
+                if image in self._taken or stays_out(path) or path.startswith("~"):
                     continue
                 self._taken.add(image)
                 names.append(path)
@@ -346,10 +343,6 @@ def _followed(host: str, linked: tuple[str, ...]) -> tuple[str, tuple[str, ...]]
     if not os.path.isdir(real) or real in linked or around.startswith(f"{real}/"):
         return "", linked
     return "d", (*linked, real)
-
-
-def _is_bytecode(path: str) -> bool:
-    return path.endswith(".pyc") or "__pycache__/" in path
 
 
 def _is_script(path: str) -> bool:
