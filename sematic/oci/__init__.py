@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sematic.oci.errors import OCIError as OCIError
     from sematic.oci.files import FileEntry as FileEntry
     from sematic.oci.image import Image as Image
+    from sematic.oci.index import Index as Index
     from sematic.oci.layer import Bytes as Bytes
     from sematic.oci.layer import ExistingLayer as ExistingLayer
     from sematic.oci.layer import Layer as Layer
@@ -71,6 +72,7 @@ _WHERE = {
     "errors": ("OCIError",),
     "files": ("FileEntry",),
     "image": ("Image",),
+    "index": ("Index",),
     "layer": ("Bytes", "ExistingLayer", "Layer"),
     "layout": ("Layout",),
     "manifest": ("Descriptor", "Document", "Manifest", "Platform"),

@@ -21,7 +21,7 @@ class Archive:
     """An archive file: a :class:`Destination`. It appears, whole, when it is finished.
 
     Beside the image layout it has the ``manifest.json`` that older versions of Docker read,
-    except for zstd layers, which those do not know.
+    except for zstd layers and indexes, which those do not know.
 
     :param image_name: the repository name that the image gets when it is loaded.
     """
@@ -48,6 +48,9 @@ class Archive:
 
     def doubt(self) -> None:
         """Nothing is remembered here."""
+
+    def add(self, manifest: Document, blobs: Iterable[Descriptor]) -> None:
+        self._layout.add(manifest, blobs)
 
     def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
         blobs = list(blobs)
@@ -88,6 +91,8 @@ class Archive:
 
     @staticmethod
     def _docker_manifest(document: Document, names: Sequence[str]) -> list[FileEntry]:
+        if document.is_index:
+            return []
         manifest = Manifest.from_document(document)
         if any(layer_compression(layer.media_type) == "zstd" for layer in manifest.layers):
             return []

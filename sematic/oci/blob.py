@@ -101,9 +101,17 @@ class Destination(Protocol):
     def doubt(self) -> None:
         """Stop trusting what is only remembered to be there: from now on, look."""
 
+    def add(self, manifest: Document, blobs: Iterable[Descriptor]) -> None:
+        """Store the manifest of an image that an index is going to list, under its digest alone.
+
+        :param blobs: all that it needs; they have been put.
+        :raises BlobsMissing: some are not there after all.
+        """
+
     def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
         """Store the manifest under its digest, then under every tag.
 
+        :param manifest: of an image, or an index of manifests that have been added.
         :param blobs: all that it needs; they have been put.
         :raises BlobsMissing: some are not there after all; nothing was tagged.
         """

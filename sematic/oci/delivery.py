@@ -1,21 +1,22 @@
-"""Deliver an image: see to it that every blob is there, then the manifest, then the tags."""
+"""Deliver an image, or an index of several: every blob, then the manifests, then the tags."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from sematic.oci.blob import Blob, Destination, Fate
+from sematic.oci.blob import Blob, Destination, Fate, Receipt
 from sematic.oci.compression import Compression
 from sematic.oci.errors import BlobsMissing
 from sematic.oci.events import Finished, Listener, Moved, Started, ignore
 from sematic.oci.image import AnyLayer, Image
+from sematic.oci.index import Index
 from sematic.oci.layer import Bytes, ExistingLayer, Layer, Made
-from sematic.oci.manifest import Manifest, convert_layer_type
+from sematic.oci.manifest import convert_layer_type
 from sematic.oci.reference import check_tag
 
 WORKERS = 4
@@ -55,9 +56,10 @@ class LayerReport:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of an image.
+    """What became of an image, or of the images of an index.
 
     :param reference: ``NAME@sha256:...``, where it can be had.
+    :param layers: of one image after the other; what two share is sent with the first.
     :param sent: bytes that were sent or written, of layers and config.
     :param seconds: from the call to the return.
     """
@@ -74,7 +76,7 @@ class Delivery:
 
 
 def deliver(
-    image: Image,
+    image: Image | Index,
     destination: Destination,
     tags: Sequence[str] = (),
     *,
@@ -97,51 +99,62 @@ def deliver(
     for tag in tags:
         check_tag(tag)
     if image.is_settled():
-        manifest = image.manifest()
-        if destination.holds(manifest.document().descriptor.digest, tags):
+        digest = image.document().descriptor.digest
+        if destination.holds(digest, tags):
             reports = [_reused(layer) for layer in image.all_layers()]
-            return _delivery(destination, manifest, tags, reports, 0, began)
+            return _delivery(destination, digest, tags, reports, 0, began)
     try:
-        manifest, reports, sent = _bring(image, destination, tags, listener, known, workers)
+        reports, sent = _bring(image, destination, tags, listener, known, workers)
     except BaseException:
         destination.abandon()
         raise
-    return _delivery(destination, manifest, tags, reports, sent, began)
+    digest = image.document().descriptor.digest
+    return _delivery(destination, digest, tags, reports, sent, began)
 
 
 def _bring(
-    image: Image,
+    image: Image | Index,
     destination: Destination,
     tags: Sequence[str],
     listener: Listener,
     known: Known | None,
     workers: int,
-) -> tuple[Manifest, list[LayerReport], int]:
-    """Blobs, manifest, tags; again from the start where the registry lacks blobs after all."""
+) -> tuple[list[LayerReport], int]:
+    """Blobs, manifests, tags; again from the start where the registry lacks blobs after all."""
+    images = image.images if isinstance(image, Index) else (image,)
     reports: list[LayerReport] = []
     sent = 0
     for left in reversed(range(_ROUNDS)):
-        reports = _both(reports, _Work(destination, listener, known, workers).layers(image))
-        config, manifest = image.config_blob(), image.manifest()
-        sent += destination.put(config, _unheard).sent
+        work = _Work(destination, listener, known, workers)
+        now: list[LayerReport] = []
         try:
-            destination.finish(manifest.document(), tags, [config.descriptor, *manifest.layers])
-            break
+            for each in images:
+                now += work.layers(each, {report.digest for report in now})
+                config = each.config_blob()
+                sent += destination.put(config, _unheard).sent
+                blobs = [config.descriptor, *each.manifest().layers]
+                if isinstance(image, Index):
+                    destination.add(each.document(), blobs)
+                else:
+                    destination.finish(each.document(), tags, blobs)
+            if isinstance(image, Index):
+                destination.finish(image.document(), tags, ())
+            return _both(reports, now), sent
         except BlobsMissing:
             if not left:
                 raise
+            reports = _both(reports, now)
             destination.doubt()
-    return manifest, reports, sent
+    raise AssertionError("the last round returns or raises")
 
 
 def _both(before: Sequence[LayerReport], after: Sequence[LayerReport]) -> list[LayerReport]:
     """What became of layers that were put twice: the second time, most are there."""
-    if not before:
-        return list(after)
-    return [
+    again = [
         replace(new, fate=old.fate if new.fate == "reused" else new.fate, sent=old.sent + new.sent)
-        for old, new in zip(before, after, strict=True)
+        for old, new in zip(before, after, strict=False)
     ]
+    return [*again, *after[len(again) :], *before[len(after) :]]
 
 
 class _Work:
@@ -157,13 +170,14 @@ class _Work:
         self._stopped = threading.Event()
         self._makers = threading.Semaphore(_MAKERS)
 
-    def layers(self, image: Image) -> list[LayerReport]:
+    def layers(self, image: Image, brought: Collection[str]) -> list[LayerReport]:
+        """:param brought: digests of layers that another image of the delivery has brought."""
         layers = image.all_layers()
         executor = ThreadPoolExecutor(self._workers, "layer")
         futures: dict[int, Future[LayerReport]] = {}
         try:
             for number in sorted(range(len(layers)), key=lambda n: -_size(layers[n])):
-                futures[number] = executor.submit(self._layer, layers[number], image)
+                futures[number] = executor.submit(self._layer, layers[number], image, brought)
             wait(futures.values(), return_when=FIRST_EXCEPTION)
             for future in futures.values():
                 if future.done():
@@ -179,11 +193,14 @@ class _Work:
         executor.shutdown()
         return [futures[number].result() for number in range(len(layers))]
 
-    def _layer(self, layer: AnyLayer, image: Image) -> LayerReport:
+    def _layer(self, layer: AnyLayer, image: Image, brought: Collection[str]) -> LayerReport:
         self._listener(Started(layer.name, _size(layer)))
         blob, progress = self._blob(layer, image), self._progress(layer)
-        with self._makers if isinstance(blob, Layer) else nullcontext():
-            receipt = self._destination.put(blob, progress)
+        if blob.descriptor is not None and blob.descriptor.digest in brought:
+            receipt = Receipt(blob.descriptor, "reused")
+        else:
+            with self._makers if isinstance(blob, Layer) else nullcontext():
+                receipt = self._destination.put(blob, progress)
         descriptor = receipt.descriptor
         self._listener(Finished(layer.name, receipt.fate, receipt.sent, descriptor.size))
         return LayerReport(
@@ -246,13 +263,12 @@ def _reused(layer: AnyLayer) -> LayerReport:
 
 def _delivery(
     destination: Destination,
-    manifest: Manifest,
+    digest: str,
     tags: Sequence[str],
     reports: Sequence[LayerReport],
     sent: int,
     began: float,
 ) -> Delivery:
-    digest = manifest.document().descriptor.digest
     sent += sum(report.sent for report in reports)
     reference = f"{destination.reference.name}@{digest}"
     seconds = time.monotonic() - began

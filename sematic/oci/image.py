@@ -16,6 +16,7 @@ from sematic.oci.manifest import (
     OCI_CONFIG,
     OCI_MANIFEST,
     Descriptor,
+    Document,
     Format,
     Manifest,
     Platform,
@@ -140,6 +141,13 @@ class Image:
             tuple(layers),
             self._annotations(),
         )
+
+    def document(self) -> Document:
+        """The manifest as it is stored.
+
+        :raises ManifestError: as :meth:`manifest`.
+        """
+        return self.manifest().document()
 
     def _annotations(self) -> dict[str, str]:
         if self.format == "docker":

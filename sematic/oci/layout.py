@@ -30,6 +30,7 @@ from sematic.oci.manifest import (
     Descriptor,
     Document,
     Manifest,
+    index_entries,
     is_digest,
     is_media_type,
     new_hash,
@@ -109,10 +110,15 @@ class Layout:
                 return False
             if not any(entry.get("digest") == digest for entry in self._entries()):
                 return False
-            manifest = Manifest.from_document(self.manifest(digest))
+            document = self.manifest(digest)
+            if document.is_index:
+                images = [self.manifest(entry.digest) for entry in index_entries(document)]
+            else:
+                images = [document]
+            manifests = [Manifest.from_document(image) for image in images]
         except (NotFound, DigestError, ManifestError):
             return False
-        return not self._missing([manifest.config, *manifest.layers])
+        return not any(self._missing([each.config, *each.layers]) for each in manifests)
 
     def has(self, descriptor: Descriptor) -> bool:
         if descriptor.is_elsewhere:
@@ -138,12 +144,15 @@ class Layout:
     def doubt(self) -> None:
         """Nothing is remembered here: every look is at the disk."""
 
-    def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
+    def add(self, manifest: Document, blobs: Iterable[Descriptor]) -> None:
         missing = self._missing(blobs)
         if missing:
             raise BlobsMissing(f"{self.reference.name} lacks {', '.join(missing)}")
         self._begin()
         self._write(self._blob_path(manifest.descriptor.digest), manifest.data)
+
+    def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
+        self.add(manifest, blobs)
         with self._locked():
             index = self._index()
             index["manifests"] = _with_tags(self._entries(), manifest.descriptor, tags)

@@ -94,19 +94,25 @@ class Repository:
             self._client.hold_off("does not see blobs that it has")
         self._is_doubting = True
 
+    def add(self, manifest: Document, blobs: Iterable[Descriptor]) -> None:
+        self._client.put_manifest(manifest.descriptor.digest, manifest)
+        self._remember(manifest, blobs)
+
     def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
         stored = self._client.put_manifest(manifest.descriptor.digest, manifest)
         announce(self._client, manifest, stored)
         for tag in tags:
             self._client.put_manifest(tag, manifest)
-        digest = manifest.descriptor.digest.encode()
-        for blob in blobs:
-            self._memo.remember(self._key(blob), digest)
-        self._memo.remember(self._own_key, digest)
+        self._remember(manifest, blobs)
+        self._memo.remember(self._own_key, manifest.descriptor.digest.encode())
 
     def abandon(self) -> None:
         """Wait for nothing any more. Every put that failed cancels its own upload."""
         self._client.transport.stop()
+
+    def _remember(self, manifest: Document, blobs: Iterable[Descriptor]) -> None:
+        for blob in blobs:
+            self._memo.remember(self._key(blob), manifest.descriptor.digest.encode())
 
     def _is_there(self, descriptor: Descriptor) -> bool:
         try:

@@ -9,6 +9,7 @@ import pytest
 from sematic.oci.delivery import deliver
 from sematic.oci.errors import BlobsMissing, DigestError, ManifestError, NotFound, RegistryError
 from sematic.oci.image import Image
+from sematic.oci.index import Index
 from sematic.oci.layer import Bytes
 from sematic.oci.manifest import (
     DOCKER_MANIFEST,
@@ -16,6 +17,7 @@ from sematic.oci.manifest import (
     OCI_MANIFEST,
     Descriptor,
     Document,
+    Platform,
     to_json,
 )
 from sematic.oci.memo import Forgetful
@@ -289,6 +291,18 @@ def test_a_registry_that_does_not_see_blobs_for_a_moment_is_given_time(
     assert [report.fate for report in delivery.layers] == ["new"]
     assert len(scripted.asked("PUT", "/uploads/")) == 2
     assert len(time.slept) == 2  # the first time, what was remembered may have been wrong
+
+
+def test_blobs_of_an_index_that_are_not_seen_for_a_moment_are_sent_again(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    images = [Image(Platform("linux", cpu)).append(layer(cpu)) for cpu in ("amd64", "arm64")]
+    digests = [image.document().descriptor.digest for image in images]
+    scripted.script("PUT", f"/manifests/{digests[1]}", error(400, "MANIFEST_BLOB_UNKNOWN"))
+    delivery = deliver(Index(images), opened(), ["v1"])
+    there = [reference for _, reference in scripted.manifests]
+    assert {*digests, delivery.digest, "v1"} == {*there}
+    assert [report.fate for report in delivery.layers] == ["new", "new"]
 
 
 def test_a_registry_that_never_sees_blobs_is_an_error(
