@@ -15,8 +15,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import runs
@@ -28,7 +28,9 @@ from benchmarks.material import (
     make_project,
     upgrade,
 )
-from benchmarks.peers import CraneAppend, Pusher, Sematic, run
+from benchmarks.measure import Meter, run_timed
+from benchmarks.peers import PEERS
+from benchmarks.peers.peer import Session, Setting, Step
 from tests.peers.install import base_folder
 from tests.peers.registry import Registry, registry
 
@@ -49,60 +51,51 @@ def main() -> None:
             wanted = SMALL_ENVIRONMENT if options.small else LARGE_ENVIRONMENT
             environment = make_environment(folder / "environment", wanted)
         base = f"{to.host}/base/worker:latest"
-        run(
-            *("skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false"),
-            *(f"oci:{base_folder()}:worker", f"docker://{base}"),
+        run_timed(
+            (
+                *("skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false"),
+                *(f"oci:{base_folder()}:worker", f"docker://{base}"),
+            )
         )
-        pushers: list[Pusher] = [
-            Sematic(project, environment, base, folder / "caches"),
-            CraneAppend(project, environment, base, folder),
-        ]
-        count = sum(1 for path in environment.rglob("*") if path.is_file())
-        print(f"{FILES} source files, {count} files of environment, {options.rounds} rounds\n")
-        scenarios: dict[str, Callable[[int], None]] = {
-            "cold": lambda number: None,
-            "no change": lambda number: None,
-            "one file edited": lambda number: edit(project, number),
-        }
-        if not options.python:
-            scenarios["one distribution upgraded"] = lambda n: upgrade(environment, n)
-        for scenario, change in scenarios.items():
-            _measure(scenario, change, pushers, to, options.rounds)
+        with ExitStack() as stack:
+            sessions: dict[str, Session] = {}
+            for number, peer in enumerate(PEERS):
+                scratch = folder / f"scratch-{number}"
+                scratch.mkdir()
+                setting = Setting(project, environment, base, scratch)
+                sessions[peer.name] = stack.enter_context(peer.open(setting))
+            scenarios: dict[tuple[str, Step], Callable[[int], None]] = {
+                ("cold", "cold"): lambda number: None,
+                ("no change", "again"): lambda number: None,
+                ("one file edited", "again"): lambda number: edit(project, number),
+            }
+            if not options.python:
+                upgraded: tuple[str, Step] = ("one distribution upgraded", "upgraded")
+                scenarios[upgraded] = lambda n: upgrade(environment, n)
+            for (scenario, step), change in scenarios.items():
+                print(scenario)
+                _measure(step, change, sessions, to, options.rounds)
 
 
 def _measure(
-    scenario: str,
+    step: Step,
     change: Callable[[int], None],
-    pushers: list[Pusher],
+    sessions: dict[str, Session],
     to: Registry,
     rounds: int,
 ) -> None:
-    times: dict[str, list[float]] = {pusher.name: [] for pusher in pushers}
-    sent: dict[str, list[int]] = {pusher.name: [] for pusher in pushers}
-    cold = scenario == "cold"
+    times: dict[str, list[float]] = {name: [] for name in sessions}
     for number in range(1, rounds + 1):
         change(number)
-        for index, pusher in enumerate(pushers):
-            repository = f"{to.host}/bench/{index}-{number if cold else rounds}"
-            before, began = _stored(to), time.perf_counter()
-            pusher.push(repository, cold=cold, upgraded="upgraded" in scenario)
-            times[pusher.name].append(time.perf_counter() - began)
-            sent[pusher.name].append(_stored(to) - before)
-    print(scenario)
-    own = times[pushers[0].name]
-    for pusher in pushers:
-        ratios = [a / b for a, b in zip(own, times[pusher.name], strict=True)]
-        print(
-            f"  {pusher.name:20} {statistics.median(times[pusher.name]):7.2f} s"
-            f"  {max(sent[pusher.name]) / 1000:10.1f} kB"
-            f"  sematic-oci takes {statistics.median(ratios):5.2f} of its time"
-        )
-
-
-def _stored(to: Registry) -> int:
-    """Bytes in the registry's storage."""
-    blobs = to.root.glob("data/docker/registry/v2/blobs/*/*/*/data")
-    return sum(path.stat().st_size for path in blobs)
+        for index, (name, session) in enumerate(sessions.items()):
+            if step == "cold":
+                session.forget()
+            meter = Meter()
+            last = number if step == "cold" else rounds
+            session.push(meter, f"{to.host}/bench/{index}-{last}", step)
+            times[name].append(meter.usage.wall)
+    for name, seconds in times.items():
+        print(f"  {name:24} {statistics.median(seconds):7.2f} s")
 
 
 def _options() -> argparse.Namespace:
