@@ -5,7 +5,7 @@ from __future__ import annotations
 import nox
 
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests", "e2e", "docs", "benchmarks"]
+nox.options.sessions = ["lint", "types", "tests", "e2e", "docs", "bench"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 WITH_EXTRAS = ".[aws,azure,gcp,kubernetes]"
@@ -70,7 +70,7 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
-def benchmarks(session: nox.Session) -> None:
-    """A short run of the benchmark, side by side with a peer."""
+def bench(session: nox.Session) -> None:
+    """Pushes side by side with peers: what must not get worse, or with ``-- OPTIONS`` all of it."""
     peers(session)
-    session.run("python", "-m", "benchmarks", *(session.posargs or ("--small",)))
+    session.run("python", "-m", "benchmarks", *(session.posargs or ("--quick",)))

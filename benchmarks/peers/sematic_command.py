@@ -38,11 +38,13 @@ class CommandSession:
         self._machines += 1
 
     def push(self, meter: Meter, repository: str, step: Step) -> None:
+        meter.run(*self.command(repository), SEMATIC_CACHE_DIR=str(self.cache))
+
+    def command(self, repository: str) -> tuple[str | Path, ...]:
         setting = self.setting
-        meter.run(
+        return (
             *(_program(), "push", setting.project, "--quiet", "--python", setting.environment),
             *("--base", setting.base_beside(repository), "--to", repository),
-            SEMATIC_CACHE_DIR=str(self.cache),
         )
 
     @property

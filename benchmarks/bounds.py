@@ -1,0 +1,41 @@
+"""What must not get worse, of pushes of the workload ``small``: what is the same on any machine.
+
+Lower them when the code gets better. Never raise one without saying why in the change log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The most that a push with ``sematic-oci`` may take.
+
+    :param sent: bytes to the registry, of bodies and heads.
+    :param requests: to the registry, for the base too.
+    :param layers: that are new in the image.
+    :param memory: bytes of the process at its peak.
+    :param modules: that the interpreter imports in all; not looked at if 0.
+    """
+
+    sent: int
+    requests: int
+    layers: int
+    memory: int
+    modules: int = 0
+
+
+BOUNDS: Mapping[str, Bound] = {
+    "cold": Bound(3_900_000, 42, 11, 65_000_000),
+    "no change": Bound(1_000, 3, 0, 40_000_000, 310),
+    "one file edited": Bound(70_000, 9, 1, 42_000_000, 310),
+    "ten files edited": Bound(70_000, 9, 1, 42_000_000),
+    "one file added": Bound(70_000, 9, 1, 42_000_000),
+    "distribution upgraded": Bound(150_000, 9, 1, 45_000_000),
+    "second machine": Bound(14_000, 21, 0, 65_000_000),
+}
+
+FORBIDDEN = ("requests", "oras", "kubernetes", "rich", "botocore", "azure", "google")
+"""Never imported where modules are counted."""

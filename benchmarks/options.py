@@ -1,0 +1,98 @@
+"""What can be asked for: ``python -m benchmarks --help``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers import PEERS
+from benchmarks.results import OURS
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.workloads.recipe import RECIPES
+
+_ABOUT = """\
+Measure how a project and its environment get into a registry, with sematic-oci and with others.
+
+  python -m benchmarks --write docs/benchmarks.md   everything, and the document about it
+  python -m benchmarks --workload science --scenario cold --peer crane --output cold.json
+  python -m benchmarks --no-run --output all.json --merge cold.json --write docs/benchmarks.md
+  python -m benchmarks --quick                      what must not get worse, in three minutes
+  python -m benchmarks profile "one file edited"    where the time goes
+  python -m benchmarks list                         workloads, scenarios, peers
+  python -m benchmarks runs, loop                   what driving a run costs
+"""
+COMMANDS = ("measure", "profile", "list", "runs", "loop")
+
+
+@dataclass(frozen=True)
+class Options:
+    command: str
+    what: str
+    quick: bool
+    workloads: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    peers: tuple[str, ...]
+    rounds: int | None
+    with_torch: bool
+    cache: Path | None
+    output: Path | None
+    merge: tuple[Path, ...]
+    write: Path | None
+    run: bool
+
+
+def read_options(arguments: Sequence[str] | None = None) -> Options:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("command", nargs="?", choices=COMMANDS, default="measure", metavar="COMMAND")
+    add("what", nargs="?", default="", metavar="SCENARIO", help="of profile")
+    add("--quick", action="store_true", help="the small workload; fails where a bound is broken")
+    add("--workload", action="append", default=[], help="a part of a name; repeatable")
+    add("--scenario", action="append", default=[], help="a part of a name; repeatable")
+    add("--peer", action="append", default=[], help=f"the same; {OURS} always is one")
+    add("--rounds", type=int, help="default 5, and 3 where everything is sent")
+    add("--with-torch", action="store_true", help="2 GB more in the environment")
+    add("--cache", type=Path, help="where workloads are kept")
+    add("--output", type=Path, metavar="JSON", help="results; those that are there are kept")
+    add("--merge", type=Path, action="append", default=[], metavar="JSON", help="more results")
+    add("--write", type=Path, metavar="MD", help="the document, and its plots beside it")
+    add("--no-run", action="store_true", help="measure nothing; only merge and write")
+    given = parser.parse_args(arguments)
+    return Options(
+        given.command,
+        given.what,
+        given.quick,
+        chosen(parser, given.workload, [recipe.name for recipe in RECIPES]),
+        chosen(parser, given.scenario, scenario_names()),
+        (OURS, *chosen(parser, given.peer, [p.name for p in PEERS if p.name != OURS])),
+        given.rounds,
+        given.with_torch,
+        given.cache,
+        given.output,
+        tuple(given.merge),
+        given.write,
+        not given.no_run,
+    )
+
+
+def scenario_names() -> list[str]:
+    return [scenario.name for scenario in SCENARIOS]
+
+
+def chosen(
+    parser: argparse.ArgumentParser, wanted: Iterable[str], names: Sequence[str]
+) -> tuple[str, ...]:
+    """The names that are meant by parts of them; all, where nothing is wanted."""
+    found: dict[str, None] = {}
+    for part in wanted:
+        meant = [name for name in names if name == part] or [n for n in names if part in n]
+        if not meant:
+            parser.error(f"nothing is called {part!r}; there are: {', '.join(names)}")
+        found.update(dict.fromkeys(meant))
+    return tuple(name for name in names if name in found or not found)

@@ -1,0 +1,96 @@
+"""Projects and environments, made once by recipe and seed and kept outside the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.workloads.environment import make_environment, make_spare
+from benchmarks.workloads.recipe import Recipe
+from benchmarks.workloads.sources import write_project
+from benchmarks.workloads.tree import Tree
+from tests.peers.cache import build, lock
+
+_RECIPE = 1
+"""Counted up whenever the same recipe is to give other files."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A project and an environment that lie ready.
+
+    :param folder: holds ``project``, ``environment`` and, each by itself, both versions of the
+        distribution that is upgraded (``spare-0``, ``spare-1``).
+    """
+
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "project"
+
+    @property
+    def environment(self) -> Path:
+        return self.folder / "environment"
+
+    @contextmanager
+    def open(self, scratch: Path) -> Iterator[Tree]:
+        """A copy of the project to be changed, and the environment, which nobody else changes."""
+        with lock(self.folder.with_suffix(".lock")):
+            copy = scratch / "project"
+            subprocess.run(["cp", "-a", self.project, copy], check=True)
+            tree = Tree(copy, self.environment, self)
+            tree.reset()
+            yield tree
+
+    def facts(self) -> dict[str, int]:
+        """How many files and bytes there are."""
+        project, size = _extent(self.project)
+        environment, more = _extent(self.environment / "lib")
+        return {
+            "source files": project,
+            "source bytes": size,
+            "environment files": environment,
+            "environment bytes": more,
+        }
+
+
+def make(recipe: Recipe, cache: Path | None = None) -> Workload:
+    """The workload of a recipe, made where it is not there yet."""
+    cache = cache or cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / recipe.name
+    with lock(cache / f"{recipe.name}.making"):
+        build(folder, f"{_RECIPE} {recipe} {recipe.pins()}", lambda new: _make(recipe, new))
+    return Workload(recipe, folder)
+
+
+def cache_folder() -> Path:
+    """`$SEMATIC_BENCH_CACHE`, else `sematic-bench` in the user's cache folder."""
+    if own := os.environ.get("SEMATIC_BENCH_CACHE"):
+        return Path(own).absolute()
+    user = os.environ.get("XDG_CACHE_HOME")
+    return (Path(user) if user else Path.home() / ".cache") / "sematic-bench"
+
+
+def _make(recipe: Recipe, folder: Path) -> None:
+    write_project(
+        folder / "project", recipe.name, recipe.files, recipe.packages, empty=recipe.scan_only
+    )
+    make_environment(folder / "environment", recipe)
+    if recipe.upgraded:
+        for number, requirement in enumerate(recipe.versions()):
+            make_spare(folder / f"spare-{number}", requirement, folder / "environment")
+
+
+def _extent(folder: Path) -> tuple[int, int]:
+    files = size = 0
+    for root, _, names in os.walk(folder):
+        files += len(names)
+        size += sum(os.lstat(os.path.join(root, name)).st_size for name in names)
+    return files, size
