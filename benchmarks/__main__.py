@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.measuring import measure
-from benchmarks.options import read_options
-from benchmarks.peers import PEERS
+from benchmarks.document import write
+from benchmarks.measuring import measured
+from benchmarks.options import Options, read_options, scenario_names
+from benchmarks.peers import PEERS, PULLERS
+from benchmarks.peers.peer import Tool
 from benchmarks.quick import quick
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.results import Results
+from benchmarks.table import tables
 from benchmarks.workloads.recipe import RECIPES
 
 
@@ -27,17 +30,35 @@ def main() -> int:
     elif options.quick:
         return quick(options.cache)
     else:
-        return measure(options)
+        _measure(options)
     return 0
+
+
+def _measure(options: Options) -> None:
+    """Measure, keep, write."""
+    results = Results()
+    if options.output and options.output.exists():
+        results = Results.read(options.output)
+    for path in options.merge:
+        results = results.merged(Results.read(path))
+    if options.run:
+        for new in measured(options):
+            results = results.merged(new)
+            if options.output:
+                results.write(options.output)
+    print("\n".join(tables(results)))
+    if options.write:
+        write(results, options.write)
 
 
 def _list() -> None:
     print("workloads:", *(f"  {recipe.name}" for recipe in RECIPES), sep="\n")
-    print("scenarios:", *(f"  {scenario.name}" for scenario in SCENARIOS), sep="\n")
+    print("scenarios:", *(f"  {name}" for name in scenario_names()), sep="\n")
     print("peers:")
-    for peer in PEERS:
-        absent = peer.absent()
-        print(f"  {peer.name}: " + (f"absent: {absent}" if absent else peer.version()))
+    tools: tuple[Tool, ...] = (*PEERS, *PULLERS)
+    for tool in tools:
+        absent = tool.absent()
+        print(f"  {tool.name}: " + (f"absent: {absent}" if absent else tool.version()))
 
 
 sys.exit(main())

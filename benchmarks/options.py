@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import first_import, launches, pulls, scan
 from benchmarks.peers import PEERS
 from benchmarks.results import OURS
 from benchmarks.scenarios import SCENARIOS
@@ -82,7 +83,9 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
 
 
 def scenario_names() -> list[str]:
-    return [scenario.name for scenario in SCENARIOS]
+    """Of pushes and of all else."""
+    pushes = [scenario.name for scenario in SCENARIOS]
+    return [*pushes, *pulls.NAMES, first_import.SCENARIO, scan.SCENARIO, launches.SCENARIO]
 
 
 def chosen(

@@ -6,17 +6,17 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
 from benchmarks.images import layer_digests, seed_base
-from benchmarks.measure import Meter
+from benchmarks.measure import CommandError, Meter, Usage
 from benchmarks.peers.peer import Peer, Session, Setting, Step
-from benchmarks.results import Sample
+from benchmarks.peers.sematic_process import SematicProcess
+from benchmarks.results import OURS, Sample, now
 from benchmarks.scenarios import Scenario
-from benchmarks.traffic import Door, Traffic, door
+from benchmarks.traffic import NO_TRAFFIC, Door, Traffic, door
 from benchmarks.workloads import Workload
 from benchmarks.workloads.tree import Tree
 from tests.peers.registry import registry
@@ -42,29 +42,64 @@ class Pusher:
 class Bench:
     """Peers that are at work on a tree.
 
+    :param imports: modules that a program of the workload would import.
     :param scratch: for what single turns need.
+    :param failed: why peers are not at work any more, by their names.
     """
 
     workload: str
+    imports: str
     tree: Tree
     door: Door
     scratch: Path
     pushers: list[Pusher] = field(default_factory=list)
-    run: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(" ", "seconds"))
+    failed: dict[str, str] = field(default_factory=dict)
+    run: str = field(default_factory=now)
 
     def measure(self, scenario: Scenario, rounds: int) -> Iterator[Sample]:
-        """All peers in turn, in every round one later in the row."""
-        for number in range(rounds):
-            changes = [next(_NUMBERS) for _ in scenario.turns]
-            first = number % len(self.pushers)
-            for pusher in (*self.pushers[first:], *self.pushers[:first]):
-                yield self._sample(scenario, pusher, number + 1, changes)
+        """All peers in turn, in every round; who fails is not asked again.
+
+        :raises CommandError: we failed ourselves.
+        """
+        for number in range(1, rounds + 1):
+            changes = [self.next_change() for _ in scenario.turns]
+            for pusher in self.turns(number):
+                try:
+                    yield self._sample(scenario, pusher, number, changes)
+                except CommandError as error:
+                    if pusher.peer.name == OURS:
+                        raise
+                    self.failed[pusher.peer.name] = f"{scenario.name}: {error}"
+                    self.pushers.remove(pusher)
+
+    def turns(self, number: int, *, images: bool = False) -> list[Pusher]:
+        """The order of a round: each time, another is the first.
+
+        :param images: only of those whose images differ.
+        """
+        pushers = self.pushers
+        if images:
+            pushers = [p for p in pushers if not isinstance(p.peer, SematicProcess)]
+        first = (number - 1) % len(pushers)
+        return [*pushers[first:], *pushers[:first]]
+
+    def next_change(self) -> int:
+        """The number of a change that was never made."""
+        return next(_NUMBERS)
+
+    def start(self, pusher: Pusher) -> None:
+        """A first push, if there was none, which is not counted."""
+        if pusher.repository:
+            return
+        pusher.session.forget()
+        pusher.repository = self._new_repository(pusher)
+        pusher.session.push(Meter(), pusher.repository, "cold")
 
     def _sample(
         self, scenario: Scenario, pusher: Pusher, number: int, changes: Sequence[int]
     ) -> Sample:
-        if not pusher.repository and not scenario.new_repository:
-            self._start(pusher)
+        if not scenario.new_repository:
+            self.start(pusher)
         with ExitStack() as stack:
             if scenario.new_registry:
                 pusher.door = stack.enter_context(another_door(self.scratch))
@@ -73,7 +108,7 @@ class Bench:
                 pusher.session.forget()
             if scenario.new_repository or scenario.new_registry:
                 pusher.repository = self._new_repository(pusher)
-            meter, traffic, layers = Meter(), Traffic(0, 0, 0), 0
+            meter, traffic, layers = Meter(), NO_TRAFFIC, 0
             load = os.getloadavg()[0]
             for turn, change in zip(scenario.turns, changes, strict=True):
                 turn.change(self.tree, change)
@@ -81,23 +116,30 @@ class Bench:
                 traffic, layers = traffic + moved, layers + new
             if scenario.new_registry:  # which is gone now
                 pusher.door, pusher.repository = self.door, ""
+        return self.sample(scenario.name, pusher, number, load, meter.usage, traffic, layers)
+
+    def sample(
+        self,
+        scenario: str,
+        pusher: Pusher,
+        number: int,
+        load: float,
+        usage: Usage,
+        traffic: Traffic = NO_TRAFFIC,
+        layers: int = 0,
+    ) -> Sample:
+        """What was measured of a peer in a round."""
         return Sample(
             run=self.run,
             workload=self.workload,
-            scenario=scenario.name,
+            scenario=scenario,
             peer=pusher.peer.name,
             round=number,
-            **asdict(meter.usage),
+            **asdict(usage),
             **asdict(traffic),
             layers=layers,
             load=load,
         )
-
-    def _start(self, pusher: Pusher) -> None:
-        """A first push, which is not counted."""
-        pusher.session.forget()
-        pusher.repository = self._new_repository(pusher)
-        pusher.session.push(Meter(), pusher.repository, "cold")
 
     def _new_repository(self, pusher: Pusher) -> str:
         return f"{pusher.door.host}/bench/{uuid4().hex[:12]}"
@@ -122,7 +164,8 @@ def bench(workload: Workload, peers: Sequence[Peer], scratch: Path) -> Iterator[
     with ExitStack() as stack:
         own = stack.enter_context(another_door(scratch))
         tree = stack.enter_context(workload.open(scratch))
-        made = Bench(workload.recipe.name, tree, own, scratch)
+        recipe = workload.recipe
+        made = Bench(recipe.name, recipe.imports, tree, own, scratch)
         for number, peer in enumerate(peers):
             folder = scratch / f"peer-{number}"
             folder.mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.bounds import BOUNDS, FORBIDDEN, Bound
 from benchmarks.imports import imports
-from benchmarks.measuring import tell
+from benchmarks.measuring import told
 from benchmarks.peers.crane import Crane
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.sematic_command import CommandSession, SematicCommand
@@ -37,8 +37,7 @@ def _broken(made: Bench) -> Iterator[str]:
     for scenario in SCENARIOS:
         if not (bound := BOUNDS.get(scenario.name)):
             continue
-        for sample in made.measure(scenario, 1):
-            tell(sample)
+        for sample in told(made.measure(scenario, 1)):
             if sample.peer == OURS:
                 yield from excess(sample, bound)
         if bound.modules:

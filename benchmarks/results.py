@@ -8,11 +8,17 @@ import platform
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 OURS = "sematic-oci"
 """The peer whose time the others' are compared with."""
+
+
+def now() -> str:
+    """By what samples know the run that they are of."""
+    return datetime.now(timezone.utc).isoformat(" ", "seconds")
 
 
 @dataclass(frozen=True)

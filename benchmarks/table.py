@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from benchmarks import scan
 from benchmarks.results import OURS, Results, Row, rows
 
-_HEAD = "| | seconds | times ours | CPU s | memory MB | sent | received | requests | new layers |"
-_LINE = "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+
+@dataclass(frozen=True)
+class Column:
+    """:param is_empty: whether a row has nothing to say in it; if none has, it is left out."""
+
+    title: str
+    text: Callable[[Row], str]
+    is_empty: Callable[[Row], bool]
 
 
 def tables(results: Results, level: str = "###") -> Iterator[str]:
@@ -18,9 +26,7 @@ def tables(results: Results, level: str = "###") -> Iterator[str]:
         load = max(sample.load for row in found for sample in row.samples)
         yield f"{level} {workload}: {scenario}"
         yield ""
-        yield _HEAD
-        yield _LINE
-        yield from map(_row, found)
+        yield from _table(found, _columns(results, workload, scenario))
         yield ""
         yield f"{rounds} {'round' if rounds == 1 else 'rounds'}; load average up to {load:.1f}."
         yield ""
@@ -31,24 +37,39 @@ def places(results: Results) -> Iterable[tuple[str, str]]:
     return dict.fromkeys((sample.workload, sample.scenario) for sample in results.samples)
 
 
-def _row(row: Row) -> str:
-    ratios = "1" if row.peer == OURS else ratio_text(row)
-    cells = (
-        row.peer,
-        seconds_text(row.median("wall")),
-        ratios,
-        seconds_text(row.median("cpu")),
-        f"{row.most('rss') / 1e6:.0f}",
-        bytes_text(row.median("sent")),
-        bytes_text(row.median("received")),
-        f"{row.median('requests'):.0f}",
-        f"{row.median('layers'):.0f}",
+def _columns(results: Results, workload: str, scenario: str) -> Iterator[Column]:
+    yield _column("seconds", "wall", seconds_text)
+    if scenario == scan.SCENARIO:
+        files = results.workloads[workload]["source files"]
+        yield _column("us a file", "wall", lambda seconds: f"{seconds * 1e6 / files:.1f}")
+    yield Column("times ours", ratio_text, lambda row: not row.ratios)
+    yield _column("CPU s", "cpu", seconds_text)
+    yield Column("memory", lambda row: bytes_text(row.most("rss")), lambda row: False)
+    yield _column("sent", "sent", bytes_text)
+    yield _column("received", "received", bytes_text)
+    yield _column("requests", "requests", "{:.0f}".format)
+    yield _column("new layers", "layers", "{:.0f}".format)
+
+
+def _column(title: str, measure: str, text: Callable[[float], str]) -> Column:
+    """The median of a measure."""
+    return Column(
+        title, lambda row: text(row.median(measure)), lambda row: row.median(measure) == 0
     )
-    return f"| {' | '.join(cells)} |"
+
+
+def _table(found: Sequence[Row], columns: Iterable[Column]) -> Iterator[str]:
+    shown = [column for column in columns if not all(map(column.is_empty, found))]
+    yield f"| | {' | '.join(column.title for column in shown)} |"
+    yield f"| --- |{' ---: |' * len(shown)}"
+    for row in found:
+        yield f"| {row.peer} | {' | '.join(column.text(row) for column in shown)} |"
 
 
 def ratio_text(row: Row) -> str:
     """The median, and between what it lies: ``5.1 (4.8-6.0)``."""
+    if row.peer == OURS:
+        return "1"
     if not row.ratios:
         return ""
     least, middle, most = row.ratios

@@ -56,6 +56,9 @@ class Traffic:
         )
 
 
+NO_TRAFFIC = Traffic(0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Door:
     """A registry that is reached through its door.

@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,10 +27,19 @@ def main() -> None:
 
 def _push(*, project: str, python: str, base: str, repository: str, cache: str) -> Usage:
     os.environ["SEMATIC_CACHE_DIR"] = cache
+
+    def work() -> None:
+        settings = read_settings(Path(project), python=python, base=base, repository=repository)
+        push(project, settings, cache=Cache())
+
+    return measured(work)
+
+
+def measured(work: Callable[[], object]) -> Usage:
+    """What work takes in this process."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     began, cpu = time.perf_counter(), _cpu()
-    settings = read_settings(Path(project), python=python, base=base, repository=repository)
-    push(project, settings, cache=Cache())
+    work()
     return Usage(time.perf_counter() - began, _cpu() - cpu, _peak())
 
 

@@ -71,8 +71,8 @@ class Session(Protocol):
         """
 
 
-class Peer(Protocol):
-    """One way of doing it, as its own users would at its best."""
+class Tool(Protocol):
+    """A program, or some, that may be on this machine."""
 
     @property
     def name(self) -> str:
@@ -87,6 +87,10 @@ class Peer(Protocol):
 
     def version(self) -> str:
         """The program and its version, if it is not absent: ``crane 0.20.7``."""
+
+
+class Peer(Tool, Protocol):
+    """One way of doing it, as its own users would at its best."""
 
     def open(self, setting: Setting) -> AbstractContextManager[Session]:
         """Start what it needs; nothing of it is left at the end."""
@@ -105,18 +109,8 @@ class Node(Protocol):
         """Be a node that has no image but the base, if that."""
 
 
-class Puller(Protocol):
+class Puller(Tool, Protocol):
     """An engine, as containerd."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def uncounted(self) -> str: ...
-
-    def absent(self) -> str: ...
-
-    def version(self) -> str: ...
 
     def open(self, scratch: Path) -> AbstractContextManager[Node]:
         """A node with nothing on it; what lies in the folder and all processes are gone after."""

@@ -19,6 +19,7 @@ class Recipe:
         its version.
     :param apart: requirements that are installed without what they need.
     :param upgraded: the distribution that is upgraded, with the version that it goes to.
+    :param imports: modules of the environment that a program would import.
     :param distributions: so many are made up instead of installed.
     :param scan_only: the files are empty, however large they seem.
     """
@@ -29,6 +30,7 @@ class Recipe:
     requirements: str = ""
     apart: Sequence[str] = ()
     upgraded: str = ""
+    imports: str = ""
     distributions: int = 0
     scan_only: bool = False
 
@@ -55,9 +57,16 @@ def recipe(name: str, *, with_torch: bool = False) -> Recipe:
 
 
 RECIPES = (
-    Recipe("small", 30, 10, "small.txt", upgraded="urllib3==2.8.0"),
-    Recipe("science", 300, 24, "science.txt", upgraded="pandas==3.1.1"),
-    Recipe("monorepo", 100_000, 2000, "small.txt", upgraded="urllib3==2.8.0"),
-    Recipe("many", 300, 24, distributions=600),
+    Recipe("small", 30, 10, "small.txt", upgraded="urllib3==2.8.0", imports="pydantic, requests"),
+    Recipe("science", 300, 24, "science.txt", upgraded="pandas==3.1.1", imports="pandas, sklearn"),
+    Recipe(
+        "monorepo",
+        100_000,
+        2000,
+        "small.txt",
+        upgraded="urllib3==2.8.0",
+        imports="pydantic, requests",
+    ),
+    Recipe("many", 300, 24, distributions=600, imports="made_up_1"),
     Recipe("huge", 1_000_000, 20_000, scan_only=True),
 )

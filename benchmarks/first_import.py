@@ -1,0 +1,48 @@
+"""How long a first import takes in a fresh container of each peer's image, by podman."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+from benchmarks.measure import Usage
+from benchmarks.peers.sematic_command import SematicCommand
+from benchmarks.pushes import Bench, Pusher
+from benchmarks.results import Sample
+from tests.peers.podman import Podman, podman
+
+SCENARIO = "first import"
+_CODE = """
+import json, resource, time
+began = time.perf_counter()
+import {modules}
+wall = time.perf_counter() - began
+used = resource.getrusage(resource.RUSAGE_SELF)
+cpu, rss = used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
+print(json.dumps({{"wall": wall, "cpu": cpu, "rss": rss}}))
+"""
+
+
+def measure(made: Bench, rounds: int) -> Iterator[Sample]:
+    """Seconds within the container; there is no bytecode of anything but the base's Python."""
+    with podman() as engine:
+        images = {}
+        for pusher in made.turns(1, images=True):
+            made.start(pusher)
+            images[pusher.peer.name] = engine.pull(f"{pusher.repository}:latest")
+        for number in range(1, rounds + 1):
+            for pusher in made.turns(number, images=True):
+                load = os.getloadavg()[0]
+                usage = _import(engine, pusher, images[pusher.peer.name], made.imports)
+                yield made.sample(SCENARIO, pusher, number, load, usage)
+
+
+def _import(engine: Podman, pusher: Pusher, image: str, modules: str) -> Usage:
+    code = _CODE.format(modules=modules)
+    if isinstance(pusher.peer, SematicCommand):
+        said = engine.run(image, "-c", code)
+    else:
+        path = {"PYTHONPATH": "/opt/site-packages:/app"}
+        said = engine.run(image, "-c", code, entrypoint="/usr/bin/python3", env=path)
+    return Usage(**json.loads(said))
