@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.peers.daemon import Daemon, daemon
 from tests.peers.install import docker_folder
 from tests.peers.tools import environment, execute
-
-_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,7 @@ class Docker:
 
     home: Path
     programs: Path
+    daemon: Daemon
 
     def load(self, archive: Path) -> str:
         """Load an archive and return the image's name."""
@@ -35,41 +34,48 @@ class Docker:
 
     def command(self, *arguments: str | Path) -> str:
         """Any other docker command. Raises ToolError unless it exits with 0."""
-        variables = {**environment(self.home), "DOCKER_HOST": f"unix://{self.home}/socket"}
-        return execute([self.programs / "usr/bin/docker", *arguments], env=variables)
+        return execute([self.program, *arguments], env=self.environment)
+
+    @property
+    def program(self) -> Path:
+        return self.programs / "usr/bin/docker"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What makes the program talk to this daemon."""
+        return {**environment(self.home), "DOCKER_HOST": f"unix://{self.home}/socket"}
 
 
 @contextmanager
-def docker() -> Iterator[Docker]:
-    """The daemon, until the end. In mount namespaces of its own, so that no mount is left."""
+def docker(
+    programs: Path | None = None, settings: Mapping[str, object] | None = None
+) -> Iterator[Docker]:
+    """The daemon, until the end.
+
+    :param programs: an unpacked Docker; by default that of the tests.
+    :param settings: for its daemon.json; by default it keeps images in overlay2.
+    """
+    programs = programs or docker_folder()
     home = Path(tempfile.mkdtemp(prefix="sematic-docker-"))
-    programs = docker_folder()
+    own = {"storage-driver": "overlay2", "deprecated-key-path": f"{home}/key.json"}
+    (home / "daemon.json").write_text(json.dumps(settings or own))
     path = f"{programs}/usr/bin:{programs}/usr/sbin:{os.environ['PATH']}"
-    log = (home / "log").open("wb")
-    daemon = subprocess.Popen(
+    started = daemon(
         [
-            *("unshare", "--mount", "--propagation", "private", "--", "dockerd"),
-            *("--bridge=none", "--iptables=false", "--ip6tables=false", "--host"),
-            *(f"unix://{home}/socket", "--pidfile", home / "pid", "--data-root", home / "data"),
-            *("--exec-root", home / "exec", "--storage-driver", "overlay2"),
+            *("dockerd", "--config-file", home / "daemon.json", "--bridge=none"),
+            *("--iptables=false", "--ip6tables=false", "--cgroup-parent", f"/{home.name}"),
+            *("--host", f"unix://{home}/socket", "--pidfile", home / "pid"),
+            *("--data-root", home / "data", "--exec-root", home / "exec"),
         ],
+        socket=home / "socket",
+        log=home / "log",
         env={**environment(home), "PATH": path},
-        stdout=log,
-        stderr=log,
     )
     try:
-        _wait(home, daemon)
-        yield Docker(home, programs)
+        with started as made:
+            yield Docker(home, programs, made)
     finally:
-        daemon.terminate()
-        daemon.wait(_SECONDS)
-        log.close()
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _wait(home: Path, daemon: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while not (home / "socket").exists():
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"dockerd did not start:\n{(home / 'log').read_text()[-2000:]}")
-        time.sleep(0.05)
+        shutil.rmtree(home)
+        groups = Path("/sys/fs/cgroup")
+        for folder in (*groups.glob(home.name), *groups.glob(f"*/{home.name}")):
+            folder.rmdir()
