@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.peers.tools import SECLUDED, SECONDS, environment, execute
+from tests.peers.tools import SECLUDED, SECONDS, environment, execute, remembering
 
 # Default ulimits above the caller's need CAP_SYS_RESOURCE, which not every machine gives to root.
 # runc, because crun refuses machines with both versions of control groups.
@@ -31,18 +31,23 @@ network_config_dir = "{home}/network"
 
 @dataclass(frozen=True)
 class Podman:
-    """A podman that `podman()` made. Its storage lies in `home`."""
+    """A podman that `podman()` made, or a buildah. Its storage lies in `home`.
+
+    `before` is what its command lines start with.
+    """
 
     home: Path
+    executable: str | Path = "podman"
+    before: Sequence[str] = SECLUDED
 
     def pull(self, ref: str, *options: str) -> str:
         """Pull HOST/NAME:TAG (or @DIGEST) and return the image's id."""
-        policy = ("--signature-policy", self._policy)
+        policy = ("--signature-policy", self.policy)
         return self.command("pull", "--quiet", "--tls-verify=false", *policy, *options, ref).strip()
 
     def load(self, archive: Path) -> str:
         """Load a docker or OCI archive and return the image's name (its id if it has none)."""
-        loaded = self.command("load", "--signature-policy", self._policy, "--input", archive)
+        loaded = self.command("load", "--signature-policy", self.policy, "--input", archive)
         return loaded.strip().rpartition(": ")[2]
 
     def run(
@@ -70,11 +75,15 @@ class Podman:
 
     def command(self, *arguments: str | Path, stdin: str | None = None) -> str:
         """Any other podman command. Raises ToolError unless it exits with 0."""
-        return execute(
-            [*SECLUDED, "podman", *self._storage, *arguments],
-            env={**environment(self.home), "CONTAINERS_CONF": str(self._conf)},
-            stdin=stdin,
-        )
+        return execute(self.words(*arguments), env=self.environment, stdin=stdin)
+
+    def words(self, *arguments: str | Path) -> Sequence[str | Path]:
+        """The words of a command line, to be run in `environment`."""
+        return (*self.before, self.executable, *self._storage, *arguments)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {**environment(self.home), "CONTAINERS_CONF": str(self._conf)}
 
     def program(self) -> Path:
         """A folder for the front of PATH in which `podman` is this one, for who knows no options.
@@ -83,14 +92,14 @@ class Podman:
         """
         folder = self.home / "bin"
         folder.mkdir(exist_ok=True)
-        before = shlex.join([*SECLUDED, shutil.which("podman") or "podman"])
+        before = shlex.join([*self.before, shutil.which("podman") or "podman"])
         options = shlex.join(map(str, self._storage))
         groups = f"--cgroups=no-conmon --cgroup-parent=/{self._cgroup}"
         (folder / "podman").write_text(
             f"#!/bin/sh\nexport CONTAINERS_CONF={self._conf}\ncommand=$1\nshift\n"
             f"case $command in\n"
             f'run) set -- {groups} "$@" ;;\n'
-            f'pull) set -- --signature-policy={self._policy} "$@" ;;\n'
+            f'pull) set -- --signature-policy={self.policy} "$@" ;;\n'
             f'esac\nexec {before} {options} $command "$@"\n'
         )
         (folder / "podman").chmod(0o755)
@@ -106,7 +115,7 @@ class Podman:
         return self.home / "containers.conf"
 
     @property
-    def _policy(self) -> Path:
+    def policy(self) -> Path:
         return self.home / "policy.json"
 
     @property
@@ -115,15 +124,20 @@ class Podman:
 
 
 @contextmanager
-def podman() -> Iterator[Podman]:
+def podman(executable: str | Path = "podman", *, remembers: bool = False) -> Iterator[Podman]:
     """Removes storage and control groups at the end.
 
     Its folder is a short one right below the temporary folder: podman makes sockets in it, whose
     paths may not be longer than 107 characters.
+
+    :param executable: another podman, or a buildah.
+    :param remembers: what it saw in registries, as on a machine that is its own.
     """
-    made = Podman(Path(tempfile.mkdtemp(prefix="sematic-podman-")))
+    home = Path(tempfile.mkdtemp(prefix="sematic-podman-"))
+    (seen := home / "seen").mkdir()
+    made = Podman(home, executable, remembering(seen) if remembers else SECLUDED)
     made._conf.write_text(_CONF.format(home=made.home))
-    made._policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    made.policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     try:
         yield made
     finally:
