@@ -59,7 +59,7 @@ class UmociSession:
             self._add(meter, "middle", self.setting.project, "app", "latest")
         source, target = f"oci:{self._layout}:latest", f"docker://{repository}:latest"
         copy = (*self._copy, "--dest-tls-verify=false", source, target)
-        meter.run(*copy, **environment(self._home))
+        meter.run(*copy, cwd=self.setting.scratch, **environment(self._home))
 
     def _add(self, meter: Meter, base: str, folder: Path, into: str, tag: str) -> None:
         tar = shlex.join(
