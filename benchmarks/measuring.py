@@ -76,8 +76,10 @@ def _experiments(options: Options) -> Iterator[Experiment]:
             yield partial(Bench.measure, scenario=scenario, rounds=rounds)
     rounds = options.rounds or _ROUNDS
     for puller in PULLERS:
-        if f"pull by {puller.name}" in options.scenarios and not puller.absent():
-            yield partial(pulls.measure, puller=puller, rounds=rounds)
+        names = {change: pulls.scenario(puller, change) for change in pulls.TURNS}
+        changes = [change for change, name in names.items() if name in options.scenarios]
+        if changes and not puller.absent():
+            yield partial(pulls.measure, puller=puller, changes=changes, rounds=rounds)
     if first_import.SCENARIO in options.scenarios:
         yield partial(first_import.measure, rounds=rounds)
 

@@ -1,9 +1,9 @@
-"""What a node fetches that has the image from before an edit, and how long that takes it."""
+"""What a node fetches that has the image from before a change, and how long that takes it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from benchmarks.measure import Meter
@@ -11,12 +11,22 @@ from benchmarks.peers import PULLERS
 from benchmarks.peers.peer import Node, Puller
 from benchmarks.pushes import Bench, Pusher
 from benchmarks.results import Sample
+from benchmarks.scenarios import Turn
+from benchmarks.workloads.tree import Tree
 
-NAMES = tuple(f"pull by {puller.name}" for puller in PULLERS)
+TURNS = {"edit": Turn(Tree.edit_file), "upgrade": Turn(Tree.upgrade, "upgraded")}
 
 
-def measure(made: Bench, puller: Puller, rounds: int) -> Iterator[Sample]:
-    """After every round's edit each peer's image in turn, by a node that has all of them."""
+def scenario(puller: Puller, change: str) -> str:
+    """:param change: one of ``TURNS``."""
+    return f"pull by {puller.name} after {change}"
+
+
+NAMES = tuple(scenario(puller, change) for puller in PULLERS for change in TURNS)
+
+
+def measure(made: Bench, puller: Puller, changes: Sequence[str], rounds: int) -> Iterator[Sample]:
+    """After every round's change each peer's image in turn, by a node that has all of them."""
     folder = made.scratch / f"node-{puller.name}"
     folder.mkdir()
     with ExitStack() as stack:
@@ -24,15 +34,17 @@ def measure(made: Bench, puller: Puller, rounds: int) -> Iterator[Sample]:
         for pusher in made.turns(1, images=True):
             made.start(pusher)
             node.pull(Meter(), f"{pusher.repository}:latest")
-        for number in range(1, rounds + 1):
-            made.tree.edit_file(made.next_change())
-            for pusher in made.turns(number, images=True):
-                pusher.session.push(Meter(), pusher.repository, "again")
-                yield _sample(made, node, puller, pusher, number)
+        for change in changes:
+            for number in range(1, rounds + 1):
+                TURNS[change].change(made.tree, made.next_change())
+                for pusher in made.turns(number, images=True):
+                    pusher.session.push(Meter(), pusher.repository, TURNS[change].step)
+                    yield _sample(made, node, scenario(puller, change), pusher, number)
 
 
-def _sample(made: Bench, node: Node, puller: Puller, pusher: Pusher, number: int) -> Sample:
+def _sample(made: Bench, node: Node, name: str, pusher: Pusher, number: int) -> Sample:
+    os.sync()  # nobody pays for what others have written
     meter, load, before = Meter(), os.getloadavg()[0], pusher.door.traffic()
     node.pull(meter, f"{pusher.repository}:latest")
     traffic = pusher.door.traffic() - before
-    return made.sample(f"pull by {puller.name}", pusher, number, load, meter.usage, traffic)
+    return made.sample(name, pusher, number, load, meter.usage, traffic)

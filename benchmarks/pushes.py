@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from benchmarks.images import layer_digests, seed_base
 from benchmarks.measure import CommandError, Meter, Usage
+from benchmarks.peers.floors import PipeFloor
 from benchmarks.peers.peer import Peer, Session, Setting, Step
 from benchmarks.peers.sematic_process import SematicProcess
 from benchmarks.results import OURS, Sample, now
@@ -19,7 +20,9 @@ from benchmarks.scenarios import Scenario
 from benchmarks.traffic import NO_TRAFFIC, Door, Traffic, door
 from benchmarks.workloads import Workload
 from benchmarks.workloads.tree import Tree
+from tests.peers.daemon import DaemonError
 from tests.peers.registry import registry
+from tests.peers.tools import ToolError
 
 _NUMBERS = count(1)
 """Of changes: none is ever made twice."""
@@ -64,9 +67,11 @@ class Bench:
         for number in range(1, rounds + 1):
             changes = [self.next_change() for _ in scenario.turns]
             for pusher in self.turns(number):
+                if isinstance(pusher.peer, PipeFloor) and not scenario.new_repository:
+                    continue  # it is one under what sends everything
                 try:
                     yield self._sample(scenario, pusher, number, changes)
-                except CommandError as error:
+                except (CommandError, DaemonError, ToolError) as error:
                     if pusher.peer.name == OURS:
                         raise
                     self.failed[pusher.peer.name] = f"{scenario.name}: {error}"
@@ -75,11 +80,12 @@ class Bench:
     def turns(self, number: int, *, images: bool = False) -> list[Pusher]:
         """The order of a round: each time, another is the first.
 
-        :param images: only of those whose images differ.
+        :param images: only of those who make an image that no other makes.
         """
         pushers = self.pushers
         if images:
-            pushers = [p for p in pushers if not isinstance(p.peer, SematicProcess)]
+            alike = (SematicProcess, PipeFloor)
+            pushers = [p for p in pushers if not isinstance(p.peer, alike)]
         first = (number - 1) % len(pushers)
         return [*pushers[first:], *pushers[:first]]
 

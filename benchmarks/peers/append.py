@@ -16,7 +16,7 @@ import os
 import sys
 import tarfile
 import tempfile
-from typing import IO, Any
+from typing import IO, Any, cast
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -113,7 +113,7 @@ def _write_layer(file: IO[bytes], folder: str, into: str) -> tuple[str, Hashed]:
     outer = Hashed(file)
     with gzip.GzipFile("", "wb", 1, outer, mtime=0) as compressed:
         inner = Hashed(compressed)
-        with tarfile.open(fileobj=inner, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+        with tarfile.open(fileobj=cast("IO[bytes]", inner), mode="w|") as tar:
             tar.add(folder, into, filter=_plain)
     return inner.digest, outer
 

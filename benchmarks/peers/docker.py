@@ -70,12 +70,15 @@ class DockerSession:
         self._docker.command("pull", "--quiet", self.setting.base)
 
     def push(self, meter: Meter, repository: str, step: Step) -> None:
-        image = f"type=image,name={repository}:latest,push=true,unpack=false"
+        name = f"{repository}:latest"
+        image = f"type=image,name={name},push=true,unpack=false,oci-mediatypes=true"
+        # What other machines have built lies in the registry.
+        known = ("--cache-from", f"type=registry,ref={name}") if step == "cold" else ()
         with counted(meter, self._docker.daemon):
             meter.run(
                 *(*self.context.before, self._docker.program, "buildx", "build", "--quiet"),
-                *("--provenance=false", "--output"),
-                *(f"{image},oci-mediatypes=true,compression={self.compression}", "."),
+                *("--provenance=false", "--cache-to=type=inline", *known),
+                *("--output", f"{image},compression={self.compression}", "."),
                 cwd=self.context.folder,
                 **self._docker.environment,
             )

@@ -23,7 +23,6 @@ class PythonFloor:
 
     name: str = "floor: Python"
     uncounted: str = ""
-    pushes: bool = True
 
     def absent(self) -> str:
         return ""
@@ -58,7 +57,6 @@ class PipeFloor:
 
     name: str = "floor: tar | zstd | sha256sum"
     uncounted: str = ""
-    pushes: bool = False
 
     def absent(self) -> str:
         return "" if shutil.which("zstd") else "zstd is not there: install the package zstd"

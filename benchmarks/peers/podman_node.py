@@ -50,3 +50,4 @@ class PodmanNode:
         policy = ("--signature-policy", self._podman.policy)
         words = self._podman.words("pull", "--quiet", "--tls-verify=false", *policy, reference)
         meter.run(*words, cwd=self._podman.home, **self._podman.environment)
+        self._podman.command("image", "prune", "--force")  # what had the name before
