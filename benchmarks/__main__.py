@@ -11,8 +11,10 @@ from benchmarks.peers import PEERS, PULLERS
 from benchmarks.peers.peer import Tool
 from benchmarks.quick import quick
 from benchmarks.results import Results
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.table import tables
-from benchmarks.workloads.recipe import RECIPES
+from benchmarks.workloads import cache_folder, make
+from benchmarks.workloads.recipe import RECIPES, recipe
 
 
 def main() -> int:
@@ -27,11 +29,25 @@ def main() -> int:
         loop.main(1000)
     elif options.command == "list":
         _list()
+    elif options.command == "profile":
+        _profile(options)
     elif options.quick:
         return quick(options.cache)
     else:
         _measure(options)
     return 0
+
+
+def _profile(options: Options) -> None:
+    """Of ``science``, unless other workloads are asked for."""
+    from benchmarks.profile import profile
+
+    cache = options.cache or cache_folder()
+    for name in options.workloads if options.has_workloads else ("science",):
+        workload = make(recipe(name, with_torch=options.with_torch), cache)
+        for scenario in SCENARIOS:
+            if scenario.name in options.scenarios:
+                profile(workload, scenario, cache, options.rounds or 5)
 
 
 def _measure(options: Options) -> None:
@@ -52,7 +68,7 @@ def _measure(options: Options) -> None:
 
 
 def _list() -> None:
-    print("workloads:", *(f"  {recipe.name}" for recipe in RECIPES), sep="\n")
+    print("workloads:", *(f"  {each.name}" for each in RECIPES), sep="\n")
     print("scenarios:", *(f"  {name}" for name in scenario_names()), sep="\n")
     print("peers:")
     tools: tuple[Tool, ...] = (*PEERS, *PULLERS)

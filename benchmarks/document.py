@@ -1,12 +1,110 @@
-"""The document with the last full run: ``docs/benchmarks.md``."""
+"""The document with the last full run, and its pictures: ``docs/benchmarks.md``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.results import Results
-from benchmarks.table import tables
+from benchmarks.plots import MEASURES, picture
+from benchmarks.results import OURS, Results, Row, rows
+from benchmarks.table import places, seconds_text, tables
+
+_HEAD = """\
+# Benchmarks
+
+How long a project and its environment take into a registry, with sematic-oci and with the tools
+that others use for it. This page is written by the run:
+
+```console
+$ python -m benchmarks --write docs/benchmarks.md
+```
+
+`nox -s bench -- --write docs/benchmarks.md` does the same in an environment of its own. Parts can
+be chosen and put together; `python -m benchmarks --help` says how.
+"""
+_METHOD = """\
+## How it is measured
+
+- Workloads are made by recipe and seed (`benchmarks/workloads/`): `small` has 30 modules and ten
+  distributions; `science` 300 modules and what people who work with data have installed; `monorepo`
+  100,000 modules in 2,000 packages; `many` 600 distributions; `huge` a million files, which are
+  only looked at.
+- Every tool is used as those who know it would: the environment in a layer beneath the sources,
+  without bytecode, told what has changed where it does not look by itself (`benchmarks/peers/`).
+- In a round each tool takes its turn at the same change, another one first each time. "times ours"
+  is its time by that of `sematic-oci` in the same round: the median, and the least and the most.
+- Seconds are those of the commands that a user would wait for, without the time between them. CPU
+  seconds and memory (the largest process at its peak) are those of the commands and of what they
+  started, by `wait4`; those of daemons are not in it.
+- The registry is Debian's docker-registry on loopback. Bytes are counted by a process in between,
+  with the heads of requests; requests by the registry's log, those for the base too.
+- "new layers" are those of the image that were not in the image before.
+"""
 
 
 def write(results: Results, path: Path) -> None:
-    path.write_text("\n".join(tables(results)) + "\n")
+    """The document; its pictures lie beside it, and begin with its name."""
+    names = dict.fromkeys(workload for workload, _ in places(results))
+    lines = [_HEAD, *_about(results)]
+    for workload in names:
+        lines += _summary(results, workload)
+        for measure in MEASURES:
+            if drawn := picture(results, workload, measure):
+                image = path.with_name(f"{path.stem}-{workload}-{measure.name}.svg")
+                image.write_text(drawn)
+                lines += [f"![{workload}: {measure.title}]({image.name})", ""]
+    lines += [_METHOD, "## All numbers", "", *tables(results)]
+    path.write_text("\n".join(lines).rstrip() + "\n")
+
+
+def _about(results: Results) -> Iterator[str]:
+    dates = sorted(sample.run[:10] for sample in results.samples)
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    machine = ", ".join(f"{name}: {value}" for name, value in results.machine.items())
+    yield f"Measured {when}. {machine}."
+    yield ""
+    yield "| | version |"
+    yield "| --- | --- |"
+    for name, version in results.versions.items():
+        without = results.uncounted.get(name)
+        more = f"; without the CPU time and memory of {without}" if without else ""
+        yield f"| {name} | {version}{more} |"
+    for name, why in results.absent.items():
+        yield f"| {name} | absent: {' '.join(why.split())[:200]} |"
+    yield ""
+
+
+def _summary(results: Results, workload: str) -> Iterator[str]:
+    """Seconds of each peer in each scenario."""
+    yield f"## {workload}"
+    yield ""
+    if facts := results.workloads.get(workload):
+        sources, environment = (
+            f"{facts[f'{what} files']:,} files ({facts[f'{what} bytes'] / 1e6:,.1f} MB)"
+            for what in ("source", "environment")
+        )
+        yield f"The project has {sources}, the environment {environment}."
+        yield ""
+    found = {
+        scenario: {row.peer: row for row in rows(results.samples, workload, scenario)}
+        for name, scenario in places(results)
+        if name == workload
+    }
+    compared = {scenario: peers for scenario, peers in found.items() if OURS in peers}
+    peers = dict.fromkeys(peer for rows in compared.values() for peer in rows)
+    if not peers:
+        return
+    yield f"| seconds (times ours) | {' | '.join(peers)} |"
+    yield f"| --- |{' ---: |' * len(peers)}"
+    for scenario, by_peer in compared.items():
+        yield f"| {scenario} | {' | '.join(_cell(by_peer.get(peer)) for peer in peers)} |"
+    yield ""
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return ""
+    seconds = seconds_text(row.median("wall"))
+    if row.peer == OURS or not row.ratios:
+        return seconds
+    return f"{seconds} ({row.ratios[1]:.2g})"

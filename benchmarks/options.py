@@ -30,9 +30,9 @@ COMMANDS = ("measure", "profile", "list", "runs", "loop")
 @dataclass(frozen=True)
 class Options:
     command: str
-    what: str
     quick: bool
     workloads: tuple[str, ...]
+    has_workloads: bool
     scenarios: tuple[str, ...]
     peers: tuple[str, ...]
     rounds: int | None
@@ -52,7 +52,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     )
     add = parser.add_argument
     add("command", nargs="?", choices=COMMANDS, default="measure", metavar="COMMAND")
-    add("what", nargs="?", default="", metavar="SCENARIO", help="of profile")
+    add("what", nargs="*", metavar="SCENARIO", help="the same as --scenario")
     add("--quick", action="store_true", help="the small workload; fails where a bound is broken")
     add("--workload", action="append", default=[], help="a part of a name; repeatable")
     add("--scenario", action="append", default=[], help="a part of a name; repeatable")
@@ -67,10 +67,10 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     given = parser.parse_args(arguments)
     return Options(
         given.command,
-        given.what,
         given.quick,
         chosen(parser, given.workload, [recipe.name for recipe in RECIPES]),
-        chosen(parser, given.scenario, scenario_names()),
+        bool(given.workload),
+        chosen(parser, [*given.scenario, *given.what], scenario_names()),
         (OURS, *chosen(parser, given.peer, [p.name for p in PEERS if p.name != OURS])),
         given.rounds,
         given.with_torch,

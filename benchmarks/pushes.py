@@ -98,7 +98,7 @@ class Bench:
         if pusher.repository:
             return
         pusher.session.forget()
-        pusher.repository = self._new_repository(pusher)
+        pusher.repository = self.new_repository(pusher)
         pusher.session.push(Meter(), pusher.repository, "cold")
 
     def _sample(
@@ -113,7 +113,7 @@ class Bench:
             if scenario.forgets:
                 pusher.session.forget()
             if scenario.new_repository or scenario.new_registry:
-                pusher.repository = self._new_repository(pusher)
+                pusher.repository = self.new_repository(pusher)
             meter, traffic, layers = Meter(), NO_TRAFFIC, 0
             load = os.getloadavg()[0]
             for turn, change in zip(scenario.turns, changes, strict=True):
@@ -147,7 +147,8 @@ class Bench:
             load=load,
         )
 
-    def _new_repository(self, pusher: Pusher) -> str:
+    def new_repository(self, pusher: Pusher) -> str:
+        """One in which there is nothing yet."""
         return f"{pusher.door.host}/bench/{uuid4().hex[:12]}"
 
 

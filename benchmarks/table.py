@@ -41,7 +41,7 @@ def _columns(results: Results, workload: str, scenario: str) -> Iterator[Column]
     yield _column("seconds", "wall", seconds_text)
     if scenario == scan.SCENARIO:
         files = results.workloads[workload]["source files"]
-        yield _column("us a file", "wall", lambda seconds: f"{seconds * 1e6 / files:.1f}")
+        yield _column("µs a file", "wall", lambda seconds: f"{seconds * 1e6 / files:.1f}")
     yield Column("times ours", ratio_text, lambda row: not row.ratios)
     yield _column("CPU s", "cpu", seconds_text)
     yield Column("memory", lambda row: bytes_text(row.most("rss")), lambda row: False)

@@ -1,0 +1,114 @@
+"""Results as pictures: bars with their values beside them, as SVG that is written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from benchmarks.results import OURS, Results, Row, rows
+from benchmarks.table import bytes_text, places, ratio_text, seconds_text
+
+_WIDTH, _NAMES, _BARS, _LINE = 900, 190, 430, 20
+_OWN, _OTHERS, _WHISKER = "#1f6fb4", "#a7b1bb", "#333333"
+_LEGEND = "Bars are medians; thin lines go from least to most. Each panel has its own scale."
+_FONT = "font-family='system-ui, Helvetica, Arial, sans-serif'"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What the bars of a picture are as long as.
+
+    :param name: of the field of a sample.
+    :param title: what it is and in which unit.
+    """
+
+    name: str
+    title: str
+    text: Callable[[float], str]
+
+
+MEASURES = (
+    Measure(
+        "wall",
+        "seconds from the command to the image in the registry",
+        lambda seconds: f"{seconds_text(seconds)} s",
+    ),
+    Measure("sent", "bytes sent to the registry", bytes_text),
+)
+
+
+def picture(results: Results, workload: str, measure: Measure) -> str:
+    """A panel for each scenario in which there is something to compare; empty if there is none."""
+    panels = dict(_panels(results, workload, measure))
+    if not panels:
+        return ""
+    marks, y = [], 60
+    for scenario, found in panels.items():
+        marks += [_text(_NAMES, y, scenario, weight="bold"), *_panel(found, measure, y + 8)]
+        y += _LINE * len(found) + 44
+    title = _text(20, 24, f"{workload}: {measure.title}", size=17, weight="bold")
+    return "\n".join(
+        [
+            f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{y}' {_FONT}>",
+            "<rect width='100%' height='100%' fill='white'/>",
+            title,
+            *marks,
+            _text(20, y - 20, _LEGEND, size=11, fill="#555555"),
+            "</svg>\n",
+        ]
+    )
+
+
+def _panels(
+    results: Results, workload: str, measure: Measure
+) -> Iterator[tuple[str, Sequence[Row]]]:
+    for name, scenario in places(results):
+        found = rows(results.samples, workload, scenario) if name == workload else []
+        compared = any(row.ratios and row.peer != OURS for row in found)
+        if compared and any(row.median(measure.name) for row in found):
+            yield scenario, found
+
+
+def _panel(found: Sequence[Row], measure: Measure, top: int) -> Iterator[str]:
+    longest = max(_ends(row, measure)[1] for row in found)
+    for number, row in enumerate(found):
+        y = top + number * _LINE
+        length = _BARS * row.median(measure.name) / longest
+        fill = _OWN if row.peer.startswith("sematic") else _OTHERS
+        yield _text(_NAMES - 8, y + 14, row.peer, anchor="end")
+        yield f"<rect x='{_NAMES}' y='{y + 2}' width='{length:.1f}' height='15' fill='{fill}'/>"
+        ends = [_NAMES + _BARS * value / longest for value in _ends(row, measure)]
+        yield (
+            f"<path d='M{ends[0]:.1f} {y + 9.5}H{ends[1]:.1f}' stroke='{_WHISKER}' "
+            "stroke-width='1.5'/>"
+        )
+        yield _text(max(_NAMES + length, ends[1]) + 6, y + 14, _label(row, measure))
+
+
+def _ends(row: Row, measure: Measure) -> tuple[float, float]:
+    values = [getattr(sample, measure.name) for sample in row.samples]
+    return min(values), max(values)
+
+
+def _label(row: Row, measure: Measure) -> str:
+    value = measure.text(row.median(measure.name))
+    if measure.name != "wall" or row.peer == OURS or not row.ratios:
+        return value
+    return f"{value}: {ratio_text(row)} times ours"
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    anchor: str = "start",
+    size: int = 13,
+    weight: str = "normal",
+    fill: str = "#111111",
+) -> str:
+    return (
+        f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' font-weight='{weight}' "
+        f"text-anchor='{anchor}' fill='{fill}'>{escape(text)}</text>"
+    )
