@@ -71,7 +71,7 @@ class DockerSession:
 
     def push(self, meter: Meter, repository: str, step: Step) -> None:
         name = f"{repository}:latest"
-        image = f"type=image,name={name},push=true,unpack=false,oci-mediatypes=true"
+        image = f"type=image,name={name},push=true,store=false,oci-mediatypes=true"
         # What other machines have built lies in the registry.
         known = ("--cache-from", f"type=registry,ref={name}") if step == "cold" else ()
         with counted(meter, self._docker.daemon):
