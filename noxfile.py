@@ -71,6 +71,8 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Pushes side by side with peers: what must not get worse, or with ``-- OPTIONS`` all of it."""
+    """Pushes side by side with a peer: what must not get worse; ``-- OPTIONS`` for all of it."""
     peers(session)
+    if session.posargs and "--quick" not in session.posargs:
+        session.run("python", "-m", "benchmarks.peers.install")
     session.run("python", "-m", "benchmarks", *(session.posargs or ("--quick",)))
