@@ -6,7 +6,7 @@ import sys
 
 from benchmarks.document import write
 from benchmarks.measuring import measured
-from benchmarks.options import Options, read_options, scenario_names
+from benchmarks.options import Options, peer_names, read_options, scenario_names, workload_names
 from benchmarks.peers import PEERS, PULLERS
 from benchmarks.peers.peer import Tool
 from benchmarks.quick import quick
@@ -51,20 +51,28 @@ def _profile(options: Options) -> None:
 
 
 def _measure(options: Options) -> None:
-    """Measure, keep, write."""
+    """Measure, keep, write: after every scenario, lest hours are lost."""
     results = Results()
     if options.output and options.output.exists():
         results = Results.read(options.output)
     for path in options.merge:
         results = results.merged(Results.read(path))
-    if options.run:
-        for new in measured(options):
-            results = results.merged(new)
-            if options.output:
-                results.write(options.output)
-    print("\n".join(tables(results)))
-    if options.write:
-        write(results, options.write)
+    _keep(results, options)
+    for new in measured(options) if options.run else ():
+        results = results.merged(new)
+        _keep(results, options)
+    print("\n".join(tables(_in_order(results))))
+
+
+def _keep(results: Results, options: Options) -> None:
+    if options.output:
+        results.write(options.output)
+    if options.write and results.samples:
+        write(_in_order(results), options.write)
+
+
+def _in_order(results: Results) -> Results:
+    return results.in_order(workload_names(), scenario_names(), peer_names())
 
 
 def _list() -> None:

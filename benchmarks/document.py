@@ -72,8 +72,14 @@ def _about(results: Results) -> Iterator[str]:
         more = f"; without the CPU time and memory of {without}" if without else ""
         yield f"| {name} | {version}{more} |"
     for name, why in results.absent.items():
-        yield f"| {name} | absent: {' '.join(why.split())[:200]} |"
+        yield f"| {name} | absent: {_line(why)} |"
+    for where, why in results.failed.items():
+        yield f"| {where} | failed: {_line(why)} |"
     yield ""
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:200].replace("|", "\\|")
 
 
 def _summary(results: Results, workload: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks.measure import Usage
 from benchmarks.peers.sematic_command import SematicCommand
@@ -27,15 +28,26 @@ print(json.dumps({{"wall": wall, "cpu": cpu, "rss": rss}}))
 def measure(made: Bench, rounds: int) -> Iterator[Sample]:
     """Seconds within the container; there is no bytecode of anything but the base's Python."""
     with podman() as engine:
-        images = {}
+        images: dict[str, str] = {}
         for pusher in made.turns(1, images=True):
-            made.start(pusher)
-            images[pusher.peer.name] = engine.pull(f"{pusher.repository}:latest")
+            images.update(made.tried(pusher, SCENARIO, partial(_pull, made, engine, pusher)))
         for number in range(1, rounds + 1):
             for pusher in made.turns(number, images=True):
-                load = os.getloadavg()[0]
-                usage = _import(engine, pusher, images[pusher.peer.name], made.imports)
-                yield made.sample(SCENARIO, pusher, number, load, usage)
+                image = images[pusher.peer.name]
+                work = partial(_sample, made, engine, pusher, image, number)
+                yield from made.tried(pusher, SCENARIO, work)
+
+
+def _pull(made: Bench, engine: Podman, pusher: Pusher) -> tuple[str, str]:
+    """The peer and its image."""
+    made.start(pusher)
+    return pusher.peer.name, engine.pull(f"{pusher.repository}:latest")
+
+
+def _sample(made: Bench, engine: Podman, pusher: Pusher, image: str, number: int) -> Sample:
+    load = os.getloadavg()[0]
+    usage = _import(engine, pusher, image, made.imports)
+    return made.sample(SCENARIO, pusher, number, load, usage)
 
 
 def _import(engine: Podman, pusher: Pusher, image: str, modules: str) -> Usage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from benchmarks.peers import PEERS, PULLERS
 from benchmarks.peers.peer import Peer, Tool
 from benchmarks.pushes import Bench, bench
 from benchmarks.results import Results, Sample, machine
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.table import bytes_text
 from benchmarks.workloads import Workload, cache_folder, make
 from benchmarks.workloads.recipe import recipe
@@ -58,30 +58,39 @@ def _of_workload(
     workload: Workload, peers: list[Peer], scratch: Path, options: Options, about: Results
 ) -> Iterator[Iterable[Sample]]:
     """The samples of each scenario in turn."""
-    if scan.SCENARIO in options.scenarios:
+    recipe = workload.recipe
+    asked = options.scenarios if options.has_scenarios else recipe.scenarios or options.scenarios
+    if scan.SCENARIO in asked:
         yield scan.measure(workload, scratch, options.rounds or _ROUNDS)
-    experiments = list(_experiments(options))
-    if workload.recipe.scan_only or not experiments:
+    experiments = list(_experiments(asked, options.rounds))
+    if recipe.scan_only or not experiments:
         return
     with bench(workload, peers, scratch) as made:
+        made.failed = about.failed
         for experiment in experiments:
             yield experiment(made)
-            about.absent |= made.failed
 
 
-def _experiments(options: Options) -> Iterator[Experiment]:
-    for scenario in SCENARIOS:
-        if scenario.name in options.scenarios:
-            rounds = options.rounds or (_LONG_ROUNDS if scenario.is_long else _ROUNDS)
-            yield partial(Bench.measure, scenario=scenario, rounds=rounds)
-    rounds = options.rounds or _ROUNDS
+def _experiments(asked: Sequence[str], rounds: int | None) -> Iterator[Experiment]:
+    """What leaves peers with nothing in the registry comes last."""
+    pushes = [scenario for scenario in SCENARIOS if scenario.name in asked]
+    for scenario in pushes:
+        if not scenario.new_registry:
+            yield _pushes(scenario, rounds)
     for puller in PULLERS:
-        names = {change: pulls.scenario(puller, change) for change in pulls.TURNS}
-        changes = [change for change, name in names.items() if name in options.scenarios]
+        changes = [change for change in pulls.TURNS if pulls.scenario(puller, change) in asked]
         if changes and not puller.absent():
-            yield partial(pulls.measure, puller=puller, changes=changes, rounds=rounds)
-    if first_import.SCENARIO in options.scenarios:
-        yield partial(first_import.measure, rounds=rounds)
+            yield partial(pulls.measure, puller=puller, changes=changes, rounds=rounds or _ROUNDS)
+    if first_import.SCENARIO in asked:
+        yield partial(first_import.measure, rounds=rounds or _ROUNDS)
+    for scenario in pushes:
+        if scenario.new_registry:
+            yield _pushes(scenario, rounds)
+
+
+def _pushes(scenario: Scenario, rounds: int | None) -> Experiment:
+    usual = _LONG_ROUNDS if scenario.is_long else _ROUNDS
+    return partial(Bench.measure, scenario=scenario, rounds=rounds or usual)
 
 
 def told(samples: Iterable[Sample]) -> list[Sample]:

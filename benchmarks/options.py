@@ -34,6 +34,7 @@ class Options:
     workloads: tuple[str, ...]
     has_workloads: bool
     scenarios: tuple[str, ...]
+    has_scenarios: bool
     peers: tuple[str, ...]
     rounds: int | None
     with_torch: bool
@@ -68,10 +69,11 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     return Options(
         given.command,
         given.quick,
-        chosen(parser, given.workload, [recipe.name for recipe in RECIPES]),
+        chosen(parser, given.workload, workload_names()),
         bool(given.workload),
         chosen(parser, [*given.scenario, *given.what], scenario_names()),
-        (OURS, *chosen(parser, given.peer, [p.name for p in PEERS if p.name != OURS])),
+        bool(given.scenario or given.what),
+        (OURS, *chosen(parser, given.peer, [name for name in peer_names() if name != OURS])),
         given.rounds,
         given.with_torch,
         given.cache,
@@ -82,10 +84,18 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     )
 
 
+def workload_names() -> list[str]:
+    return [each.name for each in RECIPES]
+
+
+def peer_names() -> list[str]:
+    return [peer.name for peer in PEERS]
+
+
 def scenario_names() -> list[str]:
     """Of pushes and of all else."""
-    pushes = [scenario.name for scenario in SCENARIOS]
-    return [*pushes, *pulls.NAMES, first_import.SCENARIO, scan.SCENARIO, launches.SCENARIO]
+    names = [scenario.name for scenario in SCENARIOS]
+    return [*names, *pulls.NAMES, first_import.SCENARIO, scan.SCENARIO, launches.SCENARIO]
 
 
 def chosen(

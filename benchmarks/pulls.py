@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks.measure import Meter
 from benchmarks.peers import PULLERS
-from benchmarks.peers.peer import Node, Puller
+from benchmarks.peers.peer import Node, Puller, Step
 from benchmarks.pushes import Bench, Pusher
 from benchmarks.results import Sample
 from benchmarks.scenarios import Turn
@@ -31,18 +32,25 @@ def measure(made: Bench, puller: Puller, changes: Sequence[str], rounds: int) ->
     folder.mkdir()
     with ExitStack() as stack:
         node = stack.enter_context(puller.open(folder))
-        for pusher in made.turns(1, images=True):
-            made.start(pusher)
-            node.pull(Meter(), f"{pusher.repository}:latest")
         for change in changes:
+            name = scenario(puller, change)
+            for pusher in made.turns(1, images=True):
+                list(made.tried(pusher, name, partial(_start, made, node, pusher)))
             for number in range(1, rounds + 1):
                 TURNS[change].change(made.tree, made.next_change())
                 for pusher in made.turns(number, images=True):
-                    pusher.session.push(Meter(), pusher.repository, TURNS[change].step)
-                    yield _sample(made, node, scenario(puller, change), pusher, number)
+                    work = partial(_sample, made, node, name, TURNS[change].step, pusher, number)
+                    yield from made.tried(pusher, name, work)
 
 
-def _sample(made: Bench, node: Node, name: str, pusher: Pusher, number: int) -> Sample:
+def _start(made: Bench, node: Node, pusher: Pusher) -> None:
+    """A first pull; of what is there already nothing is fetched."""
+    made.start(pusher)
+    node.pull(Meter(), f"{pusher.repository}:latest")
+
+
+def _sample(made: Bench, node: Node, name: str, step: Step, pusher: Pusher, number: int) -> Sample:
+    pusher.session.push(Meter(), pusher.repository, step)
     os.sync()  # nobody pays for what others have written
     meter, load, before = Meter(), os.getloadavg()[0], pusher.door.traffic()
     node.pull(meter, f"{pusher.repository}:latest")

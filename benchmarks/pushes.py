@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 from benchmarks.images import layer_digests, seed_base
@@ -24,6 +26,7 @@ from tests.peers.daemon import DaemonError
 from tests.peers.registry import registry
 from tests.peers.tools import ToolError
 
+Made = TypeVar("Made")
 _NUMBERS = count(1)
 """Of changes: none is ever made twice."""
 
@@ -47,7 +50,7 @@ class Bench:
 
     :param imports: modules that a program of the workload would import.
     :param scratch: for what single turns need.
-    :param failed: why peers are not at work any more, by their names.
+    :param failed: why peers are not at work any more, by where they failed.
     """
 
     workload: str
@@ -60,22 +63,14 @@ class Bench:
     run: str = field(default_factory=now)
 
     def measure(self, scenario: Scenario, rounds: int) -> Iterator[Sample]:
-        """All peers in turn, in every round; who fails is not asked again.
-
-        :raises CommandError: we failed ourselves.
-        """
+        """All peers in turn, in every round."""
         for number in range(1, rounds + 1):
             changes = [self.next_change() for _ in scenario.turns]
             for pusher in self.turns(number):
                 if isinstance(pusher.peer, PipeFloor) and not scenario.new_repository:
                     continue  # it is one under what sends everything
-                try:
-                    yield self._sample(scenario, pusher, number, changes)
-                except (CommandError, DaemonError, ToolError) as error:
-                    if pusher.peer.name == OURS:
-                        raise
-                    self.failed[pusher.peer.name] = f"{scenario.name}: {error}"
-                    self.pushers.remove(pusher)
+                work = partial(self._sample, scenario, pusher, number, changes)
+                yield from self.tried(pusher, scenario.name, work)
 
     def turns(self, number: int, *, images: bool = False) -> list[Pusher]:
         """The order of a round: each time, another is the first.
@@ -88,6 +83,19 @@ class Bench:
             pushers = [p for p in pushers if not isinstance(p.peer, alike)]
         first = (number - 1) % len(pushers)
         return [*pushers[first:], *pushers[:first]]
+
+    def tried(self, pusher: Pusher, scenario: str, work: Callable[[], Made]) -> Iterator[Made]:
+        """What comes of work; nothing if it fails, and the peer is not asked again.
+
+        :raises CommandError: we failed ourselves.
+        """
+        try:
+            yield work()
+        except (CommandError, DaemonError, ToolError) as error:
+            if pusher.peer.name == OURS:
+                raise
+            self.failed[f"{self.workload}: {scenario}: {pusher.peer.name}"] = str(error)
+            self.pushers.remove(pusher)
 
     def next_change(self) -> int:
         """The number of a change that was never made."""

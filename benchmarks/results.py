@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,16 @@ class Sample:
 
 @dataclass
 class Results:
-    """:param absent: why peers could not be measured, by their names."""
+    """:param absent: why peers could not be measured, by their names.
+    :param uncounted: what of a peer is not in its CPU time and memory.
+    :param failed: why there is no more of a peer, by where it failed.
+    """
 
     machine: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     uncounted: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
     workloads: dict[str, dict[str, int]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
 
@@ -73,15 +77,33 @@ class Results:
             s for s in kept if s.place not in again or (s.run, s.workload, s.scenario) in paired
         ]
         measured = {sample.peer for sample in (*kept, *newer.samples)}
+        places = {": ".join(place) for place in again}
         absent = {**self.absent, **newer.absent}
         return Results(
             newer.machine or self.machine,
             {**self.versions, **newer.versions},
             {name: why for name, why in absent.items() if name not in measured},
             {**self.uncounted, **newer.uncounted},
+            {
+                **{where: why for where, why in self.failed.items() if where not in places},
+                **newer.failed,
+            },
             {**self.workloads, **newer.workloads},
             [*kept, *newer.samples],
         )
+
+    def in_order(self, *names: Sequence[str]) -> Results:
+        """In the order of names, of workloads, scenarios and peers; what is not named comes last.
+
+        What is of one place stays in its order.
+        """
+        orders = [{name: number for number, name in enumerate(order)} for order in names]
+
+        def key(sample: Sample) -> tuple[int, ...]:
+            pairs = zip(orders, sample.place, strict=True)
+            return tuple(order.get(name, len(order)) for order, name in pairs)
+
+        return replace(self, samples=sorted(self.samples, key=key))
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")

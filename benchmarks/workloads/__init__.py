@@ -66,7 +66,7 @@ def make(recipe: Recipe, cache: Path | None = None) -> Workload:
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / recipe.name
     with lock(cache / f"{recipe.name}.making"):
-        build(folder, f"{_RECIPE} {recipe} {recipe.pins()}", lambda new: _make(recipe, new))
+        build(folder, f"{_RECIPE} {recipe.stamp()}", lambda new: _make(recipe, new))
     return Workload(recipe, folder)
 
 

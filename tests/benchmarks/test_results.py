@@ -80,3 +80,18 @@ def test_a_table_leaves_out_what_nobody_has() -> None:
 )
 def test_bytes_are_told_in_powers_of_a_thousand(count: float, text: str) -> None:
     assert bytes_text(count) == text
+
+
+def test_results_are_shown_in_the_order_of_names() -> None:
+    names = [("b", "y", "p"), ("a", "y", "p"), ("a", "x", "q"), ("a", "x", "p"), ("new", "x", "p")]
+    samples = [replace(SAMPLE, workload=w, scenario=s, peer=p) for w, s, p in names]
+    ordered = Results(samples=samples).in_order(["a", "b"], ["x", "y"], ["p", "q"])
+    places = ["".join(sample.place) for sample in ordered.samples]
+    assert places == ["axp", "axq", "ayp", "byp", "newxp"]
+
+
+def test_a_failure_is_forgotten_once_the_same_was_measured() -> None:
+    old = Results(failed={"small: cold: crane": "no room", "small: cold: umoci": "no room"})
+    assert old.merged(Results(samples=[sample("crane", 1, 2.0)])).failed == {
+        "small: cold: umoci": "no room"
+    }

@@ -1,0 +1,104 @@
+"""Rounds of pushes to a real registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measure import CommandError, Meter
+from benchmarks.peers.peer import Peer, Setting, Step
+from benchmarks.peers.sematic_command import SematicCommand
+from benchmarks.pushes import Bench, bench
+from benchmarks.results import OURS
+from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.workloads import Workload, make
+from benchmarks.workloads.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Other:
+    """A peer that sends nothing, and fails when it is told to."""
+
+    name: str = "other"
+    uncounted: str = ""
+    steps: list[Step] = field(default_factory=list)
+    fails: list[bool] = field(default_factory=list)
+
+    def absent(self) -> str:
+        return ""
+
+    def version(self) -> str:
+        return "1"
+
+    @contextmanager
+    def open(self, setting: Setting) -> Iterator[Other]:
+        yield self
+
+    def forget(self) -> None:
+        self.steps.clear()
+
+    def push(self, meter: Meter, repository: str, step: Step) -> None:
+        self.steps.append(step)
+        meter.run("false" if self.fails else "true")
+
+
+@pytest.fixture(scope="module")
+def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
+    return make(Recipe("made-up", 20, 10, distributions=2), tmp_path_factory.mktemp("workloads"))
+
+
+@pytest.fixture
+def other() -> Other:
+    return Other()
+
+
+@pytest.fixture
+def made(workload: Workload, other: Other, peers_cache: Path, tmp_path: Path) -> Iterator[Bench]:
+    peers: list[Peer] = [SematicCommand(), other]
+    with bench(workload, peers, tmp_path) as opened:
+        yield opened
+
+
+def named(name: str) -> Scenario:
+    return next(scenario for scenario in SCENARIOS if scenario.name == name)
+
+
+def test_pushes_are_measured_scenario_by_scenario(made: Bench, other: Other) -> None:
+    cold, _ = made.measure(named("cold"), 1)
+    assert (cold.peer, cold.scenario, cold.round) == (OURS, "cold", 1)
+    assert cold.layers > 1
+    assert cold.requests > 10
+    assert cold.sent > 10_000
+    assert 0 < cold.cpu < 60
+    unchanged, _ = made.measure(named("no change"), 1)
+    assert (unchanged.layers, unchanged.sent < 2000) == (0, True)
+    edited, _ = made.measure(named("one file edited"), 1)
+    assert edited.layers == 1
+    upgraded, _ = made.measure(named("distribution upgraded"), 1)
+    assert upgraded.layers >= 1
+    assert other.steps == ["cold", "again", "again", "upgraded"]
+
+
+def test_each_round_begins_with_another_peer(made: Bench) -> None:
+    samples = list(made.measure(named("no change"), 3))
+    assert [sample.peer for sample in samples] == [OURS, "other", "other", OURS, OURS, "other"]
+    assert [sample.round for sample in samples] == [1, 1, 2, 2, 3, 3]
+
+
+def test_a_peer_that_fails_is_named_and_not_asked_again(made: Bench, other: Other) -> None:
+    other.fails.append(True)
+    assert {sample.peer for sample in made.measure(named("cold"), 2)} == {OURS}
+    assert [pusher.peer.name for pusher in made.pushers] == [OURS]
+    (where,) = made.failed
+    assert where == "made-up: cold: other"
+    assert "exit code 1" in made.failed[where]
+
+
+def test_our_own_failure_ends_it_all(made: Bench) -> None:
+    (made.tree.project / "pyproject.toml").write_text("[tool.sematic]\nno-such-setting = 1\n")
+    with pytest.raises(CommandError, match="no-such-setting"):
+        list(made.measure(named("cold"), 1))
