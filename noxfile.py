@@ -50,6 +50,7 @@ def tests(session: nox.Session) -> None:
 def e2e(session: nox.Session) -> None:
     """Whole images, judged and run by other people's tools."""
     peers(session)
+    session.run("python", "-m", "benchmarks.peers.install")
     # Where it cannot be built, its tests say so.
     session.run("python", "-m", "tests.peers.kubernetes.build", success_codes=(0, 1))
     session.run("pytest", "tests/peers", "tests/e2e", *session.posargs)

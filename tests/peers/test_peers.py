@@ -49,6 +49,7 @@ def push_small(skopeo: Skopeo, registry: Registry, folder: Path, *options: str) 
         "os": "linux",
         "config": {},
         "rootfs": {"type": "layers", "diff_ids": [_sha256(EMPTY_TAR)]},
+        "history": [{"created_by": "hand"}],
     }
     manifest = {
         "schemaVersion": 2,
