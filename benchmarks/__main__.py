@@ -13,7 +13,7 @@ from benchmarks.quick import quick
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.table import tables
-from benchmarks.workloads import cache_folder, make
+from benchmarks.workloads import make, workloads_folder
 from benchmarks.workloads.recipe import RECIPES, recipe
 
 
@@ -42,7 +42,7 @@ def _profile(options: Options) -> None:
     """Of ``science``, unless other workloads are asked for."""
     from benchmarks.profile import profile
 
-    cache = options.cache or cache_folder()
+    cache = options.cache or workloads_folder()
     for name in options.workloads if options.has_workloads else ("science",):
         workload = make(recipe(name, with_torch=options.with_torch), cache)
         for scenario in SCENARIOS:

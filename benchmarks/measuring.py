@@ -15,7 +15,7 @@ from benchmarks.pushes import Bench, bench
 from benchmarks.results import Results, Sample, machine
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.table import bytes_text
-from benchmarks.workloads import Workload, cache_folder, make
+from benchmarks.workloads import Workload, make, workloads_folder
 from benchmarks.workloads.recipe import recipe
 
 Experiment = Callable[[Bench], Iterable[Sample]]
@@ -24,7 +24,7 @@ _ROUNDS, _LONG_ROUNDS = 5, 3
 
 def measured(options: Options) -> Iterator[Results]:
     """The results of one scenario after the other."""
-    cache = options.cache or cache_folder()
+    cache = options.cache or workloads_folder()
     present = [peer for peer in PEERS if peer.name in options.peers and not peer.absent()]
     about = _about(present)
     for name, why in about.absent.items():

@@ -13,7 +13,7 @@ from benchmarks.workloads.environment import make_environment, make_spare
 from benchmarks.workloads.recipe import Recipe
 from benchmarks.workloads.sources import write_project
 from benchmarks.workloads.tree import Tree
-from tests.peers.cache import build, lock
+from tests.peers.cache import build, cache_folder, lock
 
 _RECIPE = 1
 """Counted up whenever the same recipe is to give other files."""
@@ -62,7 +62,7 @@ class Workload:
 
 def make(recipe: Recipe, cache: Path | None = None) -> Workload:
     """The workload of a recipe, made where it is not there yet."""
-    cache = cache or cache_folder()
+    cache = cache or workloads_folder()
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / recipe.name
     with lock(cache / f"{recipe.name}.making"):
@@ -70,12 +70,9 @@ def make(recipe: Recipe, cache: Path | None = None) -> Workload:
     return Workload(recipe, folder)
 
 
-def cache_folder() -> Path:
+def workloads_folder() -> Path:
     """`$SEMATIC_BENCH_CACHE`, else `sematic-bench` in the user's cache folder."""
-    if own := os.environ.get("SEMATIC_BENCH_CACHE"):
-        return Path(own).absolute()
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "sematic-bench"
+    return cache_folder("SEMATIC_BENCH_CACHE", "sematic-bench")
 
 
 def _make(recipe: Recipe, folder: Path) -> None:

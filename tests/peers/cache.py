@@ -12,12 +12,12 @@ from pathlib import Path
 _STAMP = ".stamp"
 
 
-def cache_folder() -> Path:
-    """`$SEMATIC_TEST_CACHE`, else `sematic-tests` in the user's cache folder."""
-    if own := os.environ.get("SEMATIC_TEST_CACHE"):
+def cache_folder(variable: str = "SEMATIC_TEST_CACHE", name: str = "sematic-tests") -> Path:
+    """What an environment variable says, else a folder of that name in the user's cache folder."""
+    if own := os.environ.get(variable):
         return Path(own).absolute()
     user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "sematic-tests"
+    return (Path(user) if user else Path.home() / ".cache") / name
 
 
 @contextmanager
