@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.plots import MEASURES, picture
 from benchmarks.results import OURS, Results, Row, rows
-from benchmarks.table import places, seconds_text, tables
+from benchmarks.table import cell, places, seconds_text, tables
 
 _HEAD = """\
 # Benchmarks
@@ -33,7 +33,8 @@ _METHOD = """\
 - Every tool is used as those who know it would: the environment in a layer beneath the sources,
   without bytecode, told what has changed where it does not look by itself (`benchmarks/peers/`).
 - In a round each tool takes its turn at the same change, another one first each time. "times ours"
-  is its time by that of `sematic-oci` in the same round: the median, and the least and the most.
+  is its time by that of `sematic-oci` in the same round, so that 2 is twice as slow: the median,
+  and the least and the most.
 - Seconds are those of the commands that a user would wait for, without the time between them. CPU
   seconds and memory (the largest process at its peak) are those of the commands and of what they
   started, by `wait4`; those of daemons are not in it.
@@ -70,29 +71,26 @@ def _about(results: Results) -> Iterator[str]:
     for name, version in results.versions.items():
         without = results.uncounted.get(name)
         more = f"; without the CPU time and memory of {without}" if without else ""
-        yield f"| {name} | {version}{more} |"
+        yield f"| {cell(name)} | {cell(version)}{more} |"
     for name, why in results.absent.items():
-        yield f"| {name} | absent: {_line(why)} |"
+        yield f"| {cell(name)} | absent: {cell(why)} |"
     for where, why in results.failed.items():
-        yield f"| {where} | failed: {_line(why)} |"
+        yield f"| {cell(where)} | failed: {cell(why)} |"
     yield ""
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:200].replace("|", "\\|")
 
 
 def _summary(results: Results, workload: str) -> Iterator[str]:
     """Seconds of each peer in each scenario."""
+    if not (facts := results.workloads.get(workload)):
+        return
     yield f"## {workload}"
     yield ""
-    if facts := results.workloads.get(workload):
-        sources, environment = (
-            f"{facts[f'{what} files']:,} files ({facts[f'{what} bytes'] / 1e6:,.1f} MB)"
-            for what in ("source", "environment")
-        )
-        yield f"The project has {sources}, the environment {environment}."
-        yield ""
+    sources, environment = (
+        f"{facts[f'{what} files']:,} files ({facts[f'{what} bytes'] / 1e6:,.1f} MB)"
+        for what in ("source", "environment")
+    )
+    yield f"The project has {sources}, the environment {environment}."
+    yield ""
     found = {
         scenario: {row.peer: row for row in rows(results.samples, workload, scenario)}
         for name, scenario in places(results)
@@ -102,7 +100,7 @@ def _summary(results: Results, workload: str) -> Iterator[str]:
     peers = dict.fromkeys(peer for rows in compared.values() for peer in rows)
     if not peers:
         return
-    yield f"| seconds (times ours) | {' | '.join(peers)} |"
+    yield f"| seconds (times ours) | {' | '.join(map(cell, peers))} |"
     yield f"| --- |{' ---: |' * len(peers)}"
     for scenario, by_peer in compared.items():
         yield f"| {scenario} | {' | '.join(_cell(by_peer.get(peer)) for peer in peers)} |"

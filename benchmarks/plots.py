@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from benchmarks import first_import
 from benchmarks.results import OURS, Results, Row, rows
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.table import bytes_text, places, ratio_text, seconds_text
 
-_WIDTH, _NAMES, _BARS, _LINE = 900, 190, 430, 20
+_WIDTH, _NAMES, _BARS, _LINE = 900, 210, 410, 20
 _OWN, _OTHERS, _WHISKER = "#1f6fb4", "#a7b1bb", "#333333"
 _LEGEND = "Bars are medians; thin lines go from least to most. Each panel has its own scale."
 _FONT = "font-family='system-ui, Helvetica, Arial, sans-serif'"
@@ -21,20 +23,26 @@ class Measure:
 
     :param name: of the field of a sample.
     :param title: what it is and in which unit.
+    :param scenarios: that it says something of: those whose names begin so.
     """
 
     name: str
     title: str
     text: Callable[[float], str]
+    scenarios: tuple[str, ...]
 
 
+_PULLS = "pull"
+_PUSHES = tuple(scenario.name for scenario in SCENARIOS)
 MEASURES = (
     Measure(
         "wall",
-        "seconds from the command to the image in the registry",
+        "seconds, from the command to its end",
         lambda seconds: f"{seconds_text(seconds)} s",
+        (*_PUSHES, _PULLS, first_import.SCENARIO),
     ),
-    Measure("sent", "bytes sent to the registry", bytes_text),
+    Measure("sent", "bytes sent to the registry", bytes_text, _PUSHES),
+    Measure("received", "bytes fetched from the registry", bytes_text, (_PULLS,)),
 )
 
 
@@ -64,7 +72,9 @@ def _panels(
     results: Results, workload: str, measure: Measure
 ) -> Iterator[tuple[str, Sequence[Row]]]:
     for name, scenario in places(results):
-        found = rows(results.samples, workload, scenario) if name == workload else []
+        if name != workload or not scenario.startswith(measure.scenarios):
+            continue
+        found = rows(results.samples, workload, scenario)
         compared = any(row.ratios and row.peer != OURS for row in found)
         if compared and any(row.median(measure.name) for row in found):
             yield scenario, found

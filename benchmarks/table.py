@@ -63,7 +63,12 @@ def _table(found: Sequence[Row], columns: Iterable[Column]) -> Iterator[str]:
     yield f"| | {' | '.join(column.title for column in shown)} |"
     yield f"| --- |{' ---: |' * len(shown)}"
     for row in found:
-        yield f"| {row.peer} | {' | '.join(column.text(row) for column in shown)} |"
+        yield f"| {cell(row.peer)} | {' | '.join(column.text(row) for column in shown)} |"
+
+
+def cell(text: str) -> str:
+    """A text as a table can have it: in one line, and not too long."""
+    return " ".join(text.split())[:200].replace("|", "\\|")
 
 
 def ratio_text(row: Row) -> str:
