@@ -16,6 +16,7 @@ import os
 import sys
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from typing import IO, Any, cast
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -65,6 +66,9 @@ class Repository:
         self._ask("POST", f"blobs/uploads/?mount={digest}&from={source}")
 
     def put_blob(self, digest: str, body: IO[bytes] | bytes, size: int) -> None:
+        """What it has is not sent again."""
+        if self._exchange("HEAD", f"blobs/{digest}", None, {})[0].status == 200:
+            return
         answer, _ = self._ask("POST", "blobs/uploads/")
         location = answer.headers["Location"]
         _, _, path = location.partition("/v2/" + self.name + "/")
@@ -74,12 +78,17 @@ class Repository:
     def _ask(
         self, method: str, path: str, body: IO[bytes] | bytes | None = None, **headers: str
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        self._connection.request(method, f"/v2/{self.name}/{path}", body, headers)
-        answer = self._connection.getresponse()
-        data = answer.read()
+        answer, data = self._exchange(method, path, body, headers)
         if answer.status >= 300:
             raise SystemExit(f"{method} {path}: {answer.status}: {data.decode(errors='replace')}")
         return answer, data
+
+    def _exchange(
+        self, method: str, path: str, body: IO[bytes] | bytes | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection.request(method, f"/v2/{self.name}/{path}", body, headers)
+        answer = self._connection.getresponse()
+        return answer, answer.read()
 
 
 def append(base: str, target: str, folder: str, into: str) -> None:
