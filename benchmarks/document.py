@@ -37,7 +37,7 @@ _METHOD = """\
   and the least and the most.
 - Seconds are those of the commands that a user would wait for, without the time between them. CPU
   seconds and memory (the largest process at its peak) are those of the commands and of what they
-  started, by `wait4`; those of daemons are not in it.
+  started, by `wait4`, and of daemons (Docker's, containerd) that worked for them, by `/proc`.
 - The registry is Debian's docker-registry on loopback. Bytes are counted by a process in between,
   with the heads of requests (it takes 0.25 s of CPU time a GB); requests by the registry's log,
   those for the base too.
@@ -69,9 +69,7 @@ def _about(results: Results) -> Iterator[str]:
     yield "| | version |"
     yield "| --- | --- |"
     for name, version in results.versions.items():
-        without = results.uncounted.get(name)
-        more = f"; without the CPU time and memory of {without}" if without else ""
-        yield f"| {cell(name)} | {cell(version)}{more} |"
+        yield f"| {cell(name)} | {cell(version)} |"
     for name, why in results.absent.items():
         yield f"| {cell(name)} | absent: {cell(why)} |"
     for where, why in results.failed.items():

@@ -24,7 +24,7 @@ class Usage:
 
     :param wall: seconds.
     :param cpu: seconds of user and system time of the process and of those it started and waited
-        for; daemons that it asks for something are none of them.
+        for; daemons that it asks for something are counted apart (`peers/daemons.py`).
     :param rss: bytes of memory, of the largest of those processes at its peak.
     """
 

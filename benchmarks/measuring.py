@@ -50,7 +50,6 @@ def _about(present: Iterable[Peer]) -> Results:
         machine=machine(),
         versions={each.name: each.version() for each in tools},
         absent={**absent, **launches.absent()},
-        uncounted={each.name: each.uncounted for each in tools if each.uncounted},
     )
 
 

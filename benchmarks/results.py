@@ -56,14 +56,12 @@ class Sample:
 @dataclass
 class Results:
     """:param absent: why peers could not be measured, by their names.
-    :param uncounted: what of a peer is not in its CPU time and memory.
     :param failed: why there is no more of a peer, by where it failed.
     """
 
     machine: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
-    uncounted: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     workloads: dict[str, dict[str, int]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
@@ -83,7 +81,6 @@ class Results:
             newer.machine or self.machine,
             {**self.versions, **newer.versions},
             {name: why for name, why in absent.items() if name not in measured},
-            {**self.uncounted, **newer.uncounted},
             {
                 **{where: why for where, why in self.failed.items() if where not in places},
                 **newer.failed,

@@ -28,10 +28,6 @@ class Buildah:
     def name(self) -> str:
         return f"{self.program} build"
 
-    @property
-    def uncounted(self) -> str:
-        return ""
-
     def absent(self) -> str:
         if os.geteuid() != 0:
             return f"{self.program} is given root's storage here"

@@ -33,7 +33,6 @@ address = "{folder}/socket.ttrpc"
 @dataclass(frozen=True)
 class Containerd:
     name: str = "containerd"
-    uncounted: str = ""
 
     def absent(self) -> str:
         if os.geteuid() != 0:

@@ -18,7 +18,6 @@ from tests.peers.install import INSTRUCTION, tools_folder
 @dataclass(frozen=True)
 class Crane:
     name: str = "tar + crane append"
-    uncounted: str = ""
 
     def absent(self) -> str:
         return "" if _program().exists() else f"crane is not there: run `{INSTRUCTION}`"

@@ -33,7 +33,6 @@ class DockerBuildx:
 
     name: str = "docker buildx"
     compression: str = "gzip"
-    uncounted: str = ""
 
     def absent(self) -> str:
         if os.geteuid() != 0:

@@ -22,7 +22,6 @@ class PythonFloor:
     """tarfile, gzip at its fastest and http.client, told what has changed."""
 
     name: str = "floor: Python"
-    uncounted: str = ""
 
     def absent(self) -> str:
         return ""
@@ -56,7 +55,6 @@ class PipeFloor:
     """``tar | zstd -1 -T0 | sha256sum``: every file read, compressed and hashed, and no image."""
 
     name: str = "floor: tar | zstd | sha256sum"
-    uncounted: str = ""
 
     def absent(self) -> str:
         return "" if shutil.which("zstd") else "zstd is not there: install the package zstd"

@@ -65,7 +65,8 @@ class Session(Protocol):
     def push(self, meter: Meter, repository: str, step: Step) -> None:
         """See to it that ``repository:latest`` is the image of what is there now.
 
-        :param meter: runs what is measured, and that is what a user would wait for.
+        :param meter: runs what is measured, and that is what a user would wait for. What daemons
+            take meanwhile is added to it.
         :param repository: ``HOST:PORT/NAME``, without a tag; plain http on loopback.
         :raises CommandError: it did not work.
         """
@@ -77,10 +78,6 @@ class Tool(Protocol):
     @property
     def name(self) -> str:
         """For tables and plots: short."""
-
-    @property
-    def uncounted(self) -> str:
-        """Daemons whose CPU time and memory are not in what the meter says; empty if none are."""
 
     def absent(self) -> str:
         """Why it cannot run on this machine, in one line; empty if it can."""

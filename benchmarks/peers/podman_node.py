@@ -18,7 +18,6 @@ from tests.peers.podman import Podman, podman
 @dataclass(frozen=True)
 class PodmanPuller:
     name: str = "podman"
-    uncounted: str = ""
 
     def absent(self) -> str:
         if os.geteuid() != 0:

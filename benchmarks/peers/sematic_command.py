@@ -16,7 +16,6 @@ from sematic import __version__
 @dataclass(frozen=True)
 class SematicCommand:
     name: str = "sematic-oci"
-    uncounted: str = ""
 
     def absent(self) -> str:
         return "" if _program().exists() else f"{_program()} is not there: install this project"

@@ -20,7 +20,6 @@ _CHECKOUT = Path(__file__).parents[2]
 @dataclass(frozen=True)
 class SematicProcess:
     name: str = "sematic.oci in process"
-    uncounted: str = ""
 
     def absent(self) -> str:
         return ""

@@ -26,7 +26,6 @@ class Umoci:
 
     name: str = "tar + umoci + skopeo"
     compression: str = "gzip"
-    uncounted: str = ""
 
     def absent(self) -> str:
         here = _program().exists() and shutil.which("skopeo")

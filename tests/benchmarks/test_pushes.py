@@ -24,7 +24,6 @@ class Other:
     """A peer that sends nothing, and fails when it is told to."""
 
     name: str = "other"
-    uncounted: str = ""
     steps: list[Step] = field(default_factory=list)
     fails: list[bool] = field(default_factory=list)
 
