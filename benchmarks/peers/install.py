@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from tests.peers.cache import build, cache_folder, is_stamped, lock
-from tests.peers.debian import InstallError, check_machine, private_apt, run, say
+from tests.peers.debian import check_machine, exit_code, private_apt, run, say
 from tests.peers.install import install as install_peers
 
 SID_PACKAGES = ("containerd", "docker-buildx", "docker-cli", "docker.io")
@@ -69,14 +69,5 @@ def _unpack(folder: Path) -> None:
             run("dpkg", "-x", package, folder)
 
 
-def main() -> int:
-    try:
-        install()
-    except InstallError as error:
-        say(f"{INSTRUCTION}: {error}")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(install, INSTRUCTION))

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 # Of Debian 12, which the tests are made for.
@@ -25,6 +25,16 @@ def check_machine(lacking: Sequence[str], instruction: str) -> None:
         raise InstallError(f"{what}. These come from Debian: run `{instruction}` on Debian 12")
     if os.geteuid() != 0:
         raise InstallError(f"{what}. Run `{instruction}` as root")
+
+
+def exit_code(bring: Callable[[], None], instruction: str) -> int:
+    """Of a command that brings something to this machine. It says why where that cannot be."""
+    try:
+        bring()
+    except InstallError as error:
+        say(f"{instruction}: {error}")
+        return 1
+    return 0
 
 
 def say(message: str) -> None:

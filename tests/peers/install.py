@@ -38,6 +38,7 @@ from tests.peers.debian import (
     InstallError,
     check_machine,
     debian_uri,
+    exit_code,
     patiently,
     private_apt,
     run,
@@ -337,14 +338,5 @@ def _is_dropped(member: tarfile.TarInfo) -> bool:
     )
 
 
-def main() -> int:
-    try:
-        install()
-    except InstallError as error:
-        say(f"tests.peers.install: {error}")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(install, INSTRUCTION))

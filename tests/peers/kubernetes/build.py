@@ -21,7 +21,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.peers.cache import cache_folder, is_stamped, lock, put
-from tests.peers.debian import BOOKWORM, InstallError, check_machine, private_apt, run, say
+from tests.peers.debian import (
+    BOOKWORM,
+    InstallError,
+    check_machine,
+    exit_code,
+    private_apt,
+    run,
+    say,
+)
 
 VERSION = "1.20.2"
 COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
@@ -201,14 +209,5 @@ class Build:
             raise InstallError(f"`{command[0]}` failed:\n{done.stderr[-2000:]}")
 
 
-def main() -> int:
-    try:
-        build()
-    except InstallError as error:
-        say(f"{INSTRUCTION}: {error}")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(build, INSTRUCTION))
