@@ -50,7 +50,7 @@ def tests(session: nox.Session) -> None:
 def e2e(session: nox.Session) -> None:
     """Whole images, judged and run by other people's tools."""
     peers(session)
-    session.run("python", "-m", "benchmarks.peers.install")
+    session.run("python", "-m", "benchmarks.install")
     # Where it cannot be built, its tests say so.
     session.run("python", "-m", "tests.peers.kubernetes.build", success_codes=(0, 1))
     session.run("pytest", "tests/peers", "tests/e2e", *session.posargs)
@@ -75,5 +75,5 @@ def bench(session: nox.Session) -> None:
     """Pushes side by side with a peer: what must not get worse; ``-- OPTIONS`` for all of it."""
     peers(session)
     if session.posargs and "--quick" not in session.posargs:
-        session.run("python", "-m", "benchmarks.peers.install")
+        session.run("python", "-m", "benchmarks.install")
     session.run("python", "-m", "benchmarks", *(session.posargs or ("--quick",)))

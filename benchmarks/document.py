@@ -20,7 +20,7 @@ $ python -m benchmarks --write docs/benchmarks.md
 ```
 
 `nox -s bench -- --write docs/benchmarks.md` does the same in an environment of its own, and brings
-the tools first (`python -m benchmarks.peers.install`). Parts can be chosen and put together;
+the tools first (`python -m benchmarks.install`). Parts can be chosen and put together;
 `python -m benchmarks --help` says how.
 """
 _METHOD = """\

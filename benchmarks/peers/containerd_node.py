@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.install import absent, builders_folder, output
 from benchmarks.measure import Meter
 from benchmarks.peers.daemons import counted
-from benchmarks.peers.install import absent, builders_folder, output
 from tests.peers.daemon import Daemon, daemon
 from tests.peers.tools import environment
 

@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.install import absent, builders_folder, output
 from benchmarks.measure import Meter
 from benchmarks.peers.daemons import counted
 from benchmarks.peers.dockerfile import Context, write_context
-from benchmarks.peers.install import absent, builders_folder, output
 from benchmarks.peers.peer import Setting, Step
 from tests.peers.docker import Docker, docker
 

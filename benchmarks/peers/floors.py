@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.install import output
 from benchmarks.measure import Meter
-from benchmarks.peers.install import output
 from benchmarks.peers.peer import Setting, Step
 
 _APPEND = Path(__file__).with_name("append.py")

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.install import output
 from benchmarks.measure import Meter
-from benchmarks.peers.install import output
 from tests.peers.install import INSTRUCTION
 from tests.peers.podman import Podman, podman
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.install import output
 from benchmarks.measure import Meter
-from benchmarks.peers.install import output
 from benchmarks.peers.peer import Setting, Step
 from tests.peers.install import INSTRUCTION, tools_folder
 from tests.peers.tools import environment, execute, remembering

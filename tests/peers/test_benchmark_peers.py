@@ -13,11 +13,11 @@ from urllib.request import Request, urlopen
 import pytest
 import zstandard
 
+from benchmarks.install import INSTRUCTION, builders_folder
 from benchmarks.measure import Meter
 from benchmarks.peers import PEERS, PULLERS
 from benchmarks.peers.docker import DockerBuildx
 from benchmarks.peers.floors import PipeFloor
-from benchmarks.peers.install import INSTRUCTION, builders_folder
 from benchmarks.peers.peer import Peer, Puller, Setting
 from benchmarks.peers.sematic_command import SematicCommand
 from benchmarks.peers.sematic_process import SematicProcess

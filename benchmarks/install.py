@@ -1,6 +1,6 @@
 """Brings the peers that build from Dockerfiles to a Debian machine.
 
-    python -m benchmarks.peers.install
+    python -m benchmarks.install
 
 Unpacked into the cache of the tests, and not installed: Docker with buildx and containerd from
 Debian sid, whose programs need nothing but a C library that Debian 12 has; buildah from the
@@ -24,7 +24,7 @@ PACKAGES = ("buildah",)
 # Raise it when the code below changes what is unpacked.
 RECIPE = 1
 
-INSTRUCTION = "python -m benchmarks.peers.install"
+INSTRUCTION = "python -m benchmarks.install"
 
 
 def builders_folder() -> Path:
