@@ -16,8 +16,8 @@ from sematic.oci.tar import in_order, source_date_epoch, tar_chunks, tar_size
 
 DEFAULT_COMPRESSION = Compression.parse("zstd")
 
-NAME_ANNOTATION = "dev.sematic.layer.name"
-SIZE_ANNOTATION = "dev.sematic.layer.tar-size"
+SIZE_ANNOTATION = "dev.sematic.tar-size"
+"""On every layer that is made here: the size of its tar (bytes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Layer:
             layer_media_type(self.compression.algorithm, self.format),
             self.made.digest,
             self.made.size,
-            {NAME_ANNOTATION: self.name, SIZE_ANNOTATION: str(self.made.tar_size)},
+            {SIZE_ANNOTATION: str(self.made.tar_size)},
         )
 
     def recognise(self, known: Iterable[Made]) -> bool:

@@ -4,13 +4,14 @@ Packing depends on names and not on what else there is, so that one change is on
 
 - a large distribution has a layer of its own; the others share a fixed number of layers, each
   chosen by a hash of its name;
-- source folders share a few layers in the same way, so that an edit sends kilobytes again;
+- source files share layers in the same way, so that an edit sends kilobytes again;
 - what is least likely to change lies lowest.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,13 +22,20 @@ from sematic.oci.files import FileEntry, FileGroup, GroupKind
 MOST_LAYERS = 127
 """Layers that a container engine can stack (overlayfs in Docker and containerd)."""
 
-BUDGET = 40
+BUDGET = 56
 _LARGE_DISTRIBUTION = 4 << 20
 _LARGE_FILE = 1 << 20
 _LARGE_FOLDER = 256 << 10
+_LARGE_TREE = 16 << 20
 _FILE_KEY = "file:"
-_SOURCE_LAYERS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+_SOURCE_LAYERS = (1, 2, 4, 8, 16, 32, 64)
 """Few counts, so that a project that grows is seldom packed anew."""
+
+_SOURCE_LAYER = 64 << 10
+_LAYER_WEIGHT = 4 << 10
+"""With as many layers as each of them has this number of bytes, an edit sends about as much of a
+layer as of manifest and config, which name all of them. Pulls pay for layers too: docs/design.md.
+"""
 
 _ORDER: tuple[GroupKind, ...] = ("runtime", "distribution", "unowned", "source")
 
@@ -96,7 +104,7 @@ def plan_layers(groups: Iterable[FileGroup], budget: int = BUDGET) -> tuple[Laye
     for group in groups:
         by_kind[group.kind].append(group)
     free = budget - 2  # one layer each for runtime and unowned
-    sources = max(1, free * 9 // 20)
+    sources = max(1, free * 3 // 5)
     plans = [
         _together("runtime", by_kind["runtime"]),
         *_distributions(by_kind["distribution"], free - sources),
@@ -107,13 +115,14 @@ def plan_layers(groups: Iterable[FileGroup], budget: int = BUDGET) -> tuple[Laye
 
 
 def source_groups(entries: Sequence[FileEntry], root: str, name: str = "") -> list[FileGroup]:
-    """Groups of a source tree: a folder's own files, large folders in parts, large files alone.
+    """Groups of a source tree: each file; in a large tree a folder's own files, if they are few.
 
     :param root: where the tree lies in the image.
     :param name: what stands before the names of its folders; nothing for the project itself.
     """
     folders: dict[str, list[FileEntry]] = {}
     groups: list[FileGroup] = []
+    is_large = sum(e.size for e in entries if e.size < _LARGE_FILE) > _LARGE_TREE
     for entry in entries:
         folder = entry.path if entry.kind == "folder" else os.path.dirname(entry.path)
         if entry.size >= _LARGE_FILE:
@@ -123,7 +132,7 @@ def source_groups(entries: Sequence[FileEntry], root: str, name: str = "") -> li
             folders.setdefault(folder, []).append(entry)
     for folder, inside in folders.items():
         title = _title(name, folder, root)
-        if sum(entry.size for entry in inside) <= _LARGE_FOLDER:
+        if is_large and sum(entry.size for entry in inside) <= _LARGE_FOLDER:
             groups.append(FileGroup.of(title, "source", title, inside))
         else:
             groups += [FileGroup.of(title, "source", entry.path, [entry]) for entry in inside]
@@ -155,7 +164,8 @@ def _sources(groups: Sequence[FileGroup], budget: int) -> list[LayerPlan]:
     alone = large[: budget // 4]
     names = {group.key for group in alone}
     rest = [group for group in groups if group.key not in names]
-    wanted = sum(group.size for group in rest) / _LARGE_FOLDER
+    size = sum(group.size for group in rest)
+    wanted = min(size / _SOURCE_LAYER, math.sqrt(size / _LAYER_WEIGHT))
     counts = [count for count in _SOURCE_LAYERS if count <= max(1, budget - len(alone))]
     shared = next((count for count in counts if count >= wanted), counts[-1])
     return [LayerPlan(f"source {g.name}", (g,)) for g in alone] + _packed("source", rest, shared)

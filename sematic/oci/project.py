@@ -33,10 +33,14 @@ from sematic.oci.settings import Settings, read_settings
 from sematic.oci.tar import source_date_epoch
 from sematic.oci.tree.walk import find_tree
 
-_RECIPE = b"1"
+_RECIPE = b"2"
 """Counted up whenever the same files are to become another layer than before."""
 
 _TRIES = 3
+
+_EDITED = 1 << 20
+_EDITED_LEVEL = 8
+"""Of zstd, for source layers of up to so many bytes: each edit sends one of them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +146,8 @@ def build(
     free = MOST_LAYERS - (len(base.layers) if base else 0)
     groups = [runtime_group(image_python, roots), *found.groups]
     plans = plan_layers(groups, min(settings.layers, free))
-    compression = settings.chosen_compression()
     runs_on = f"{platform} {image_python.version} {python.libc if python else ''}"
-    layers = [_layer(plan, compression, settings, runs_on, cache, scanned) for plan in plans]
+    layers = [_layer(plan, settings, runs_on, cache, scanned) for plan in plans]
     _check(plans, layers, platform, image_python, python.libc if python else "")
     image = _image(base, platform, settings, image_python).append(*layers)
     notes = [*found.notes, *_notes(settings, found.left_out)]
@@ -233,15 +236,9 @@ def _source_roots(project: Path, settings: Settings) -> Iterable[str]:
     return []
 
 
-def _layer(
-    plan: LayerPlan,
-    compression: Compression,
-    settings: Settings,
-    runs_on: str,
-    cache: Cache,
-    scanned: int,
-) -> Layer:
+def _layer(plan: LayerPlan, settings: Settings, runs_on: str, cache: Cache, scanned: int) -> Layer:
     """:param runs_on: what the files were checked against."""
+    compression = _compression(plan, settings)
     facts = f"{source_date_epoch()} {compression} {runs_on}".encode()
     fingerprint = hashlib.blake2b(
         b"\0".join((_RECIPE, facts, plan.fingerprint)), digest_size=16
@@ -259,6 +256,14 @@ def _layer(
         keep=keep,
         size=plan.size,
     )
+
+
+def _compression(plan: LayerPlan, settings: Settings) -> Compression:
+    chosen = settings.chosen_compression()
+    is_edited = plan.kind == "source" and plan.size <= _EDITED
+    if is_edited and not settings.compression and chosen.algorithm == "zstd":
+        return replace(chosen, level=_EDITED_LEVEL)
+    return chosen
 
 
 def _check(

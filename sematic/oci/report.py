@@ -11,7 +11,6 @@ from sematic.oci.base import Base
 from sematic.oci.blob import Destination
 from sematic.oci.delivery import Delivery
 from sematic.oci.files import LeftOut
-from sematic.oci.layer import NAME_ANNOTATION
 from sematic.oci.project import Build
 from sematic.oci.untrusted import one_line
 
@@ -149,8 +148,7 @@ def image_json(image: Base) -> dict[str, Any]:
         "annotations": dict(image.manifest.annotations),
         "layers": [
             {
-                "name": layer.descriptor.annotations.get(NAME_ANNOTATION)
-                or str(history.get("created_by") or ""),
+                "name": str(history.get("created_by") or "").removeprefix("sematic-oci: "),
                 "media_type": layer.descriptor.media_type,
                 "digest": layer.descriptor.digest,
                 "size": layer.descriptor.size,

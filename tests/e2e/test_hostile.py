@@ -131,16 +131,17 @@ def test_nothing_of_an_image_speaks_to_the_terminal(
     registry: ScriptedRegistry, tmp_path: Path
 ) -> None:
     evil = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b31m" + "x" * 1000
-    name = {"dev.sematic.layer.name": evil}
+    size = {"dev.sematic.tar-size": evil}
     run_config = {"Entrypoint": [evil], "Cmd": evil, "User": evil, "WorkingDir": evil}
     labels = {"Env": [evil], "Labels": {evil: evil}}
+    made = {"created_by": evil}
     layer = Descriptor.of(layer_media_type(""), b"").to_dict()
     reference = store(
         registry,
-        {"os": evil, "created": evil, "config": {**run_config, **labels}, "history": [{}]},
+        {"os": evil, "created": evil, "config": {**run_config, **labels}, "history": [made]},
         (layer_media_type(""), b""),
         annotations={evil: evil},
-        layers=[{**layer, "annotations": name}],
+        layers=[{**layer, "annotations": size}],
     )
     shown = run(tmp_path, "inspect", reference)
     assert shown.code == 0

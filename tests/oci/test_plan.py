@@ -71,13 +71,25 @@ def test_what_changes_least_lies_lowest() -> None:
 def test_an_edit_in_a_project_of_three_hundred_files_concerns_a_fraction_of_it() -> None:
     entries = [FileEntry(f"src/p{n % 12}/m{n}.py", size=15_000, source="/x") for n in range(300)]
     plans = plan_layers(source_groups(entries, "src"))
-    assert max(plan.size for plan in plans) < sum(entry.size for entry in entries) / 3
+    whole = sum(entry.size for entry in entries)
+    edits = [plan.size for plan in plans for group in plan.groups for _ in range(group.count)]
+    assert sum(edits) / len(edits) < whole / 25
 
 
 def test_a_folder_with_many_files_is_divided() -> None:
     entries = [FileEntry(f"src/app/m{n}.py", size=15_000, source="/x") for n in range(300)]
     plans = plan_layers(source_groups(entries, "src"))
-    assert len(plans) == 16
+    assert len(plans) == 32
+
+
+def test_a_project_that_grows_is_seldom_packed_anew() -> None:
+    entries = [FileEntry(f"src/p{n}/m.py", size=10_000, source="/x") for n in range(2000)]
+    anew, before = 0, contents(())
+    for count in range(1, len(entries)):
+        after = contents(plan_layers(source_groups(entries[:count], "src")))
+        anew += len(after - before) > 1
+        before = after
+    assert anew <= 6
 
 
 def test_a_small_project_is_one_layer() -> None:
