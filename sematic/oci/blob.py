@@ -109,7 +109,7 @@ class Destination(Protocol):
         """
 
     def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
-        """Store the manifest under its digest, then under every tag.
+        """Store the manifest, and let every tag stand for it.
 
         :param manifest: of an image, or an index of manifests that have been added.
         :param blobs: all that it needs; they have been put.

@@ -109,8 +109,19 @@ class RegistryClient:
         url, what = self._manifest_url(reference), f"the manifest {reference}"
         answer = self._ask("PUT", url, headers, body=document.data)
         self._expect(answer, (200, 201, 202, 204), what)
-        self._verify(document.data, answer.headers.get("docker-content-digest", ""), what)
+        named = answer.headers.get("docker-content-digest", "")
+        self._verify(document.data, named, what)
+        if not named and not is_digest(reference):
+            self._expect_stored(document, what)
         return answer
+
+    def _expect_stored(self, document: Document, what: str) -> None:
+        """Ask a registry that did not say what it took a manifest for."""
+        digest = document.descriptor.digest
+        if self.head_manifest(digest) != digest:
+            raise DigestError(
+                f"{self.host} took {what} ({self.repository}), but does not have it as {digest}"
+            )
 
     def _stored(self, reference: str, document: Document) -> Answer | None:
         """What the registry says of a manifest that it has, though nobody heard it say so."""

@@ -99,9 +99,10 @@ class Repository:
         self._remember(manifest, blobs)
 
     def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
-        stored = self._client.put_manifest(manifest.descriptor.digest, manifest)
+        first, *others = tags or (manifest.descriptor.digest,)
+        stored = self._client.put_manifest(first, manifest)
         announce(self._client, manifest, stored)
-        for tag in tags:
+        for tag in others:
             self._client.put_manifest(tag, manifest)
         self._remember(manifest, blobs)
         self._memo.remember(self._own_key, manifest.descriptor.digest.encode())

@@ -176,7 +176,7 @@ def kind_of(request: Request) -> str:
         return f"{method} {url.path}"
     whose = "base " if match["repository"] == BASE else ""
     if match["part"] == "manifests":
-        return _manifest_kind(method, whose, match["rest"])
+        return _manifest_kind(method, whose)
     if match["rest"].startswith("uploads/"):
         return _upload_kind(request)
     if method == "HEAD":
@@ -186,9 +186,9 @@ def kind_of(request: Request) -> str:
     return f"GET {whose or 'previous '}blob"
 
 
-def _manifest_kind(method: str, whose: str, reference: str) -> str:
+def _manifest_kind(method: str, whose: str) -> str:
     if method == "PUT":
-        return "PUT manifest by digest" if ":" in reference else "PUT tag"
+        return "PUT tag"
     if method == "HEAD":
         return f"HEAD {whose}tag"
     return f"GET {whose or 'previous '}manifest"

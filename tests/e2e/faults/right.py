@@ -27,7 +27,7 @@ _HINT_TOKENS = {
     *("target:pull", "target:pull,push and base:pull", "target:pull,push and target:delete"),
 }
 _PASSING = {*faults.PASSING, faults.WAIT}
-_STORES = {"PUT blob", "PUT commit", "PUT manifest by digest", "PUT tag"}
+_STORES = {"PUT blob", "PUT commit", "PUT tag"}
 
 
 @dataclass(frozen=True)

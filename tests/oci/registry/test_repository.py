@@ -257,13 +257,15 @@ def test_threads_put_at_once(scripted: ScriptedRegistry, repository: Repository)
 # Finishing
 
 
-def test_the_manifest_is_stored_by_digest_and_then_tagged(
-    scripted: ScriptedRegistry, repository: Repository
+@pytest.mark.parametrize("tags", [[], ["v1"], ["v1", "latest"]])
+def test_the_manifest_is_stored_once_for_each_tag(
+    tags: list[str], scripted: ScriptedRegistry, repository: Repository
 ) -> None:
-    repository.finish(IMAGE, ["v1", "latest"], [])
+    repository.finish(IMAGE, tags, [])
     assert scripted.log() == [
-        f"PUT /v2/team/app/manifests/{reference}" for reference in (DIGEST, "v1", "latest")
+        f"PUT /v2/team/app/manifests/{reference}" for reference in tags or [DIGEST]
     ]
+    assert ("team/app", DIGEST) in scripted.manifests
     assert {request.headers["Content-Type"] for request in scripted.asked()} == {OCI_MANIFEST}
     assert {request.body for request in scripted.asked()} == {IMAGE.data}
 
@@ -322,6 +324,23 @@ def test_a_manifest_that_is_stored_as_another_is_an_error(
     with pytest.raises(DigestError, match=sha256(b"")):
         repository.finish(IMAGE, ["v1"], [])
     assert len(scripted.asked("PUT")) == 1
+
+
+def test_a_registry_that_does_not_say_what_it_stored_is_asked(
+    scripted: ScriptedRegistry, repository: Repository
+) -> None:
+    def silent(request: Request) -> Reply:
+        scripted.answer(request)
+        return Reply(201)
+
+    scripted.script("PUT", "/manifests/", silent)
+    repository.finish(IMAGE, ["v1"], [])
+    assert scripted.log()[-1] == f"HEAD /v2/team/app/manifests/{DIGEST}"
+
+    scripted.manifests.clear()
+    scripted.script("PUT", "/manifests/", Reply(201))
+    with pytest.raises(DigestError, match="took the manifest v1"):
+        repository.finish(IMAGE, ["v1"], [])
 
 
 def test_a_manifest_is_put_again_where_that_may_help(
