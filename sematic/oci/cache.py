@@ -69,6 +69,10 @@ class Cache:
         self._lock = threading.RLock()
         self._connection = self._connect()
 
+    @property
+    def folder(self) -> Path:
+        return self._path.parent
+
     def recall(self, key: str) -> bytes | None:
         """The value remembered under a key, or None."""
         row = self._try(lambda db: self._touch(db, "memo", "key", key, "value"))
@@ -134,7 +138,10 @@ class Cache:
             db.execute("vacuum")
             return gone
 
-        for old in self._path.parent.glob("oci-*.sqlite*"):
+        for look in self.folder.glob("looks/*"):
+            if look.stat().st_mtime <= before:
+                look.unlink(missing_ok=True)
+        for old in self.folder.glob("oci-*.sqlite*"):
             if not old.name.startswith(_FILE) or ".damaged" in old.name:
                 old.unlink(missing_ok=True)
         return self._try(forget) or 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from sematic.oci.compression import Compression
 from sematic.oci.delivery import Delivery, deliver
 from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import Interpreter, find_interpreter
+from sematic.oci.environment.looking import Looking, look_file, looking
 from sematic.oci.errors import BaseError, FileChanged, LayerChanged
 from sematic.oci.events import Listener, Noticed, ignore
 from sematic.oci.files import FileGroup, LeftOut
@@ -132,14 +132,16 @@ def build(
     settings = settings or read_settings(project)
     cache = cache or Cache()
     places = places or Places(settings.destination(), memo=cache, listener=listener)
-    scanned = time.time_ns()
     aside = ThreadPoolExecutor(1, "base")  # the registry answers while files are found
-    try:
-        asked = aside.submit(_base, settings, cache, places, listener)
-        found = _find(project, settings, cache)
-        base, python = asked.result()
-    finally:
-        aside.shutdown(wait=False)
+    listed = look_file(cache.folder, project) if settings.environment else None
+    with looking(listed) as beside:
+        scanned = beside.began
+        try:
+            asked = aside.submit(_base, settings, cache, places, listener)
+            found = _find(project, settings, cache, beside)
+            base, python = asked.result()
+        finally:
+            aside.shutdown(wait=False)
     image_python = _image_python(base, python, found.interpreter, settings)
     platform = base.platform if base else _platform(settings) or Platform.of_host()
     roots = [f"/{SOURCE}", *_source_roots(project, settings)]
@@ -164,15 +166,15 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def _find(project: Path, settings: Settings, cache: Cache) -> _Found:
+def _find(project: Path, settings: Settings, cache: Cache, beside: Looking) -> _Found:
     """The environment, the project, and source trees of editable installs outside it."""
     interpreter = find_interpreter(settings.python or None, project, cache)
-    environment = Environment((), (), (), ())
-    if settings.environment:
-        environment = find_environment(interpreter, project=project, memo=cache)
     tree = find_tree(
         project, SOURCE, include=settings.include, exclude=settings.exclude, memo=cache
     )
+    environment = Environment((), (), (), ())
+    if settings.environment:
+        environment = find_environment(interpreter, project=project, memo=cache, beside=beside)
     groups = [*environment.groups, *source_groups(tree.entries, SOURCE)]
     left_out = [*tree.left_out]
     there = {entry.path for entry in tree.entries}

@@ -8,20 +8,24 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from sematic.oci.environment.distributions import Recorded, image_record, read_record
 from sematic.oci.environment.editable import SourceRoot
 from sematic.oci.environment.interpreter import Interpreter
+from sematic.oci.environment.look import listing, parts_of, record
+from sematic.oci.environment.looking import Looking, keep_list
 from sematic.oci.environment.prefixes import Prefixes
 from sematic.oci.environment.scripts import rewrite
-from sematic.oci.environment.snapshot import VERSION, Contents, Fact, Watch
+from sematic.oci.environment.snapshot import VERSION, Contents, Watch
 from sematic.oci.environment.survey import Survey, survey
 from sematic.oci.errors import FileChanged, FileError
 from sematic.oci.files import FileEntry, FileGroup, GroupKind, LeftOut, Stamp, stamp_of
 from sematic.oci.memo import Memo
+
+if TYPE_CHECKING:
+    from sematic.oci.environment.look import Fact
 
 __all__ = ["Environment", "SourceRoot", "find_environment"]
 
@@ -50,13 +54,16 @@ class Environment:
     inside: tuple[str, ...] = ()
 
 
-def find_environment(interpreter: Interpreter, *, project: Path, memo: Memo) -> Environment:
+def find_environment(
+    interpreter: Interpreter, *, project: Path, memo: Memo, beside: Looking | None = None
+) -> Environment:
     """The distributions of an interpreter, in the order in which sys.path gives them.
 
     The files are looked at every time; what belongs to what is read again only when a folder,
     a RECORD or a .pth file has changed.
 
     :param project: its files are in the image already, below ``/sematic/src``.
+    :param beside: who looks at its files already.
     :raises ProjectError: an editable install that cannot be taken along.
     :raises FileError: a file or folder of the environment cannot be looked at.
     """
@@ -64,20 +71,22 @@ def find_environment(interpreter: Interpreter, *, project: Path, memo: Memo) -> 
     real = os.path.realpath(project)
     facts = repr((VERSION, prefixes, real)).encode(errors="surrogateescape")
     key = f"environment {hashlib.blake2b(facts, digest_size=16).hexdigest()}"
-    found = _recall(key, memo)
+    beside = beside or Looking()
+    found, groups = _recall(key, prefixes, memo, beside)
     for attempt in range(_ATTEMPTS):
-        if found is None:
-            found = survey(prefixes, real)
-            _remember(key, found, memo)
+        if groups is not None:
+            break
+        found = survey(prefixes, real)
+        found.listed = _list(found)[0]
+        _remember(key, found, memo)
         try:
             groups = [_group(contents, prefixes) for contents in found.groups]
         except OSError as error:
             if attempt == _ATTEMPTS - 1:
                 raise FileError(f"cannot look at {error.filename}: {error.strerror}") from None
-            found = None
-            continue
-        break
-    assert found is not None
+    assert found is not None and groups is not None
+    if beside.file and beside.identity != found.listed:
+        keep_list(beside.file, _list(found)[1])
     return Environment(
         tuple(groups),
         tuple(found.roots),
@@ -87,26 +96,40 @@ def find_environment(interpreter: Interpreter, *, project: Path, memo: Memo) -> 
     )
 
 
-def _group(contents: Contents, prefixes: Prefixes) -> FileGroup:
+def _group(contents: Contents, prefixes: Prefixes, seen: bytes | None = None) -> FileGroup:
     """A group as its files look now.
 
     Its size is that of the files which go in as they are: what is written anew has here the
     length of this machine's paths, and a plan must not depend on that.
+
+    :param seen: the record of its files, if somebody has looked at them already.
     """
-    facts = contents.facts()
-    whole = len(facts) - len(contents.scripts) - (contents.record is not None)
-    digest = hashlib.blake2b(contents.identity, digest_size=16)
-    digest.update(marshal.dumps(facts, 2))
+    facts = None
+    if seen is None:
+        facts = contents.facts()
+        seen = record(facts, contents.whole)
+    digest, size, newest = parts_of(seen)
     return FileGroup(
         contents.name,
         cast(GroupKind, contents.kind),
         contents.key,
-        sum(map(itemgetter(2), facts[:whole])),
+        size,
         contents.count,
-        digest.digest(),
-        max(max(map(itemgetter(0), facts), default=0), max(map(itemgetter(1), facts), default=0)),
-        lambda: _entries(contents, facts, prefixes),
+        hashlib.blake2b(contents.identity + digest, digest_size=16).digest(),
+        newest,
+        lambda: _entries(contents, facts or _facts(contents, seen), prefixes),
     )
+
+
+def _facts(contents: Contents, seen: bytes) -> list[Fact]:
+    """:raises FileChanged: the files are not what they were when they were looked at."""
+    try:
+        facts = contents.facts()
+    except OSError as error:
+        raise FileChanged(f"{error.filename} has gone since the environment was read") from None
+    if record(facts, contents.whole) != seen:
+        raise FileChanged(f"{contents.name} has changed since the environment was read")
+    return facts
 
 
 def _entries(contents: Contents, facts: Sequence[Fact], prefixes: Prefixes) -> list[FileEntry]:
@@ -158,18 +181,44 @@ def _read(path: str, stamp: Stamp) -> bytes:
         return file.read()
 
 
-def _recall(key: str, memo: Memo) -> Survey | None:
-    """The last survey, if the environment still looks as it did then."""
+def _recall(
+    key: str, prefixes: Prefixes, memo: Memo, beside: Looking
+) -> tuple[Survey | None, list[FileGroup] | None]:
+    """The last survey and its groups, if the environment still looks as it did then."""
     found = _loaded.get(key) or _load(key, memo)
     if found is None:
-        return None
-    same = found.watch.check(time.time_ns())
+        return None, None
+    is_seen = beside.identity == found.listed
+    groups: list[FileGroup] = []
+    try:
+        for number in reversed(range(len(found.groups))):
+            seen = beside.group(number) if is_seen else None
+            groups.insert(0, _group(found.groups[number], prefixes, seen))
+    except OSError:
+        return None, None
+    same = found.watch.check(time.time_ns(), beside.folders() if is_seen else None)
     if same is False:
-        return None
+        return None, None
     if same is None:
         memo.remember(f"{key} watch", marshal.dumps(found.watch.plain(), 4))
     _loaded[key] = found
-    return found
+    return found, groups
+
+
+def _list(found: Survey) -> tuple[bytes, bytes]:
+    """What identifies the list of all that is to be looked at, and the list; see look.py."""
+    folders = [
+        (os.fsencode(site), os.fsencode("\0".join(paths)))
+        for site, paths in found.watch.folders.items()
+    ]
+    groups = [
+        (
+            [(os.fsencode(part.base), os.fsencode(part.joined)) for part in contents.parts],
+            [os.fsencode(path) for path in contents.others],
+        )
+        for contents in found.groups
+    ]
+    return listing(folders, groups)
 
 
 def _load(key: str, memo: Memo) -> Survey | None:
@@ -177,7 +226,7 @@ def _load(key: str, memo: Memo) -> Survey | None:
     if contents is None or watch is None:
         return None
     try:
-        groups, roots, left_out, notes, inside = marshal.loads(contents)
+        groups, roots, left_out, notes, inside, listed = marshal.loads(contents)
         return Survey(
             [Contents.from_plain(group) for group in groups],
             [SourceRoot(*root) for root in roots],
@@ -185,6 +234,7 @@ def _load(key: str, memo: Memo) -> Survey | None:
             notes,
             inside,
             Watch.from_plain(marshal.loads(watch)),
+            listed,
         )
     except (ValueError, EOFError, TypeError):
         return None
@@ -197,6 +247,7 @@ def _remember(key: str, found: Survey, memo: Memo) -> None:
         [(thing.path, thing.rule, thing.weight) for thing in found.left_out],
         found.notes,
         found.inside,
+        found.listed,
     )
     memo.remember(key, marshal.dumps(plain, 4))
     memo.remember(f"{key} watch", marshal.dumps(found.watch.plain(), 4))

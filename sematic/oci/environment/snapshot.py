@@ -9,13 +9,17 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sematic.oci.environment.look import fact, facts_below, stamps_record
 from sematic.oci.files import Stamp, stamp_of
 
-VERSION = 1
+if TYPE_CHECKING:
+    from sematic.oci.environment.look import Fact
+
+VERSION = 2
 """Raised when what a snapshot holds, or what is made of it, changes."""
 
 UNTRUSTED: Stamp = (0, 0, 0, 0)
@@ -24,21 +28,26 @@ UNTRUSTED: Stamp = (0, 0, 0, 0)
 _RACY = 20_000_000
 _RACY_SECONDS = 2_000_000_000
 
-Fact: TypeAlias = "tuple[int, int, int, int, int]"
-"""A stamp, and the mode."""
-
 
 class Part(NamedTuple):
     """Files below one folder that go into the image as they are.
 
     :param base: the folder on this machine.
     :param image: the same folder in the image.
-    :param paths: relative to both.
+    :param joined: their paths, relative to both, with NULs between: one text is quick to load.
     """
 
     base: str
     image: str
-    paths: tuple[str, ...]
+    joined: str
+
+    @property
+    def paths(self) -> list[str]:
+        return self.joined.split("\0") if self.joined else []
+
+    @property
+    def length(self) -> int:
+        return self.joined.count("\0") + 1 if self.joined else 0
 
 
 class Script(NamedTuple):
@@ -90,7 +99,7 @@ class Contents:
     ) -> Contents:
         facts = (
             (name, kind, key, VERSION),
-            [(part.image, part.paths) for part in parts],
+            [tuple(part[1:]) for part in parts],
             [tuple(script[1:]) for script in scripts],
             record[1] if record else "",
             [tuple(thing) for thing in made],
@@ -100,29 +109,36 @@ class Contents:
 
     @property
     def count(self) -> int:
-        whole = sum(len(part.paths) for part in self.parts)
-        return whole + len(self.scripts) + len(self.made) + (self.record is not None)
+        return self.whole + len(self.others) + len(self.made)
+
+    @property
+    def whole(self) -> int:
+        """The files that go in as they are."""
+        return sum(part.length for part in self.parts)
+
+    @property
+    def others(self) -> list[str]:
+        """Files on this machine that are written anew."""
+        record = [self.record[0]] if self.record else []
+        return [script.host for script in self.scripts] + record
 
     def facts(self) -> list[Fact]:
-        """What its files look like now: those of the parts, the scripts, the RECORD.
+        """What its files look like now: those of the parts, then the others.
 
         :raises OSError: one of them is gone, or cannot be looked at.
         """
         found: list[Fact] = []
         for part in self.parts:
-            found += _facts_below(part.base, part.paths)
-        others = [script.host for script in self.scripts]
-        if self.record:
-            others.append(self.record[0])
-        return found + [_fact(os.stat(path)) for path in others]
+            found += facts_below(part.base, part.paths)
+        return found + [fact(os.stat(path)) for path in self.others]
 
     def plain(self) -> tuple[Any, ...]:
-        """In types that marshal takes; paths as one text each, which is quick to load."""
+        """In types that marshal takes."""
         return (
             self.name,
             self.kind,
             self.key,
-            [(part.base, part.image, "\0".join(part.paths)) for part in self.parts],
+            [tuple(part) for part in self.parts],
             [tuple(script) for script in self.scripts],
             self.record,
             [tuple(thing) for thing in self.made],
@@ -136,7 +152,7 @@ class Contents:
             name,
             kind,
             key,
-            tuple(Part(base, image, tuple(_split(paths))) for base, image, paths in parts),
+            tuple(Part(*part) for part in parts),
             tuple(Script(*script) for script in scripts),
             record,
             tuple(Made(*thing) for thing in made),
@@ -165,14 +181,19 @@ class Watch:
         stamp = file_stamp(path)
         self.files[path] = settled(stamp, started) if stamp else None
 
-    def check(self, started: int) -> bool | None:
-        """Whether nothing changed: True; None if only stamps did, which it has learned now."""
+    def check(self, started: int, seen: bytes | None = None) -> bool | None:
+        """Whether nothing changed: True; None if only stamps did, which it has learned now.
+
+        :param seen: the record of its folders, if somebody has looked at them already.
+        """
         if any(os.path.isdir(path) is not known for path, known in self.assumed.items()):
             return False
         same: bool | None = True
         for path, known in self.files.items():
             if file_stamp(path) != known:
                 return False
+        if seen is not None and seen == self.record():
+            return same
         for site, folders in self.folders.items():
             found = self._check_folders(site, folders, started)
             if found is False:
@@ -180,9 +201,12 @@ class Watch:
             same = same and found
         return same
 
+    def record(self) -> bytes:
+        return stamps_record([stamp for stamps in self.stamps.values() for stamp in stamps])
+
     def _check_folders(self, site: str, folders: list[str], started: int) -> bool | None:
         try:
-            now = [fact[:4] for fact in _facts_below(site, folders)]
+            now = [fact[:4] for fact in facts_below(site, folders)]
         except OSError:
             return False
         known = self.stamps[site]
@@ -245,25 +269,3 @@ def settled(stamp: Stamp, started: int) -> Stamp:
     newest = max(stamp[:2])
     coarse = not (stamp[0] % 1_000_000_000 or stamp[1] % 1_000_000_000)
     return stamp if newest < started - (_RACY_SECONDS if coarse else _RACY) else UNTRUSTED
-
-
-def _fact(status: os.stat_result) -> Fact:
-    return (*stamp_of(status), status.st_mode)
-
-
-def _facts_below(base: str, paths: Iterable[str]) -> list[Fact]:
-    """Facts of many files below a folder: relative to an open one, stat() is a fifth quicker."""
-    stat = os.stat
-    descriptor = os.open(base, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    try:
-        return [
-            (s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino, s.st_mode)
-            for path in paths
-            for s in [stat(path, dir_fd=descriptor)]
-        ]
-    finally:
-        os.close(descriptor)
-
-
-def _split(paths: str) -> Iterator[str]:
-    yield from paths.split("\0") if paths else ()

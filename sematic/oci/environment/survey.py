@@ -40,6 +40,7 @@ class Survey:
     """What was found.
 
     :param watch: what tells later whether it still holds.
+    :param listed: what identifies the list of all files that are to be looked at.
     """
 
     groups: list[Contents] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Survey:
     notes: list[str] = field(default_factory=list)
     inside: list[str] = field(default_factory=list)
     watch: Watch = field(default_factory=Watch)
+    listed: bytes = b""
 
 
 @dataclass
@@ -78,7 +80,7 @@ class _Claim:
         self, name: str, kind: str, key: str, record: tuple[str, str] | None = None
     ) -> Contents:
         parts = [
-            Part(base, image, tuple(sorted(paths, key=os.fsencode)))
+            Part(base, image, "\0".join(sorted(paths, key=os.fsencode)))
             for (base, image), paths in self.parts.items()
         ]
         return Contents.of(name, kind, key, parts, sorted(self.scripts), record, sorted(self.made))

@@ -1,0 +1,154 @@
+"""Files of an environment looked at by another process, while this one does other things.
+
+It begins with the first group. When the result is needed, this process takes the groups from the
+last one on, until both meet. What the other does not do, for whatever reason, this one does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sematic.oci.environment import look
+
+_WORTH_IT = 64 << 10
+"""Bytes of a list; another interpreter takes longer to start than shorter ones to be looked at."""
+
+_started: dict[Path, Looking] = {}
+
+
+class Looking:
+    """A list that is being looked at.
+
+    :param file: the list; there may be none.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        self.began = time.time_ns()
+        self.file = file
+        self.identity = _identity(file) if file else b""
+        self._data = b""
+        self._pipe = self._process = -1
+        if file and self.identity and _may_start():
+            self._start(str(file))
+
+    def folders(self) -> bytes | None:
+        """The record of the folders, waited for; None if it did not come."""
+        return self._record(0, wait=True)
+
+    def group(self, number: int) -> bytes | None:
+        """The record of a group if it has come, or comes next; None if it is better made here."""
+        self._read(0)
+        come = (len(self._data) - look.IDENTITY) // look.RECORD - 1
+        return self._record(number + 1, wait=number <= come)
+
+    def end(self) -> None:
+        """Wait for nothing any more."""
+        if self._process >= 0 and self._pipe >= 0:
+            os.kill(self._process, signal.SIGTERM)
+        self._close()
+
+    def _close(self) -> None:
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
+        if self._process >= 0:
+            with suppress(ChildProcessError):  # somebody else waits for all children
+                os.waitpid(self._process, 0)
+            self._process = -1
+
+    def _start(self, file: str) -> None:
+        program = [sys.executable, "-I", "-S", look.__file__, file]
+        # Some interpreters do not start without it; nothing else is this program's business.
+        kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+        self._pipe, writing = os.pipe()
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, writing, 1),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        ]
+        try:
+            self._process = os.posix_spawn(sys.executable, program, kept, file_actions=actions)
+        except OSError:
+            self._close()
+        finally:
+            os.close(writing)
+
+    def _record(self, number: int, wait: bool) -> bytes | None:
+        start = look.IDENTITY + number * look.RECORD
+        if wait:
+            self._read(start + look.RECORD)
+        found = self._data[start : start + look.RECORD]
+        return found if len(found) == look.RECORD else None
+
+    def _read(self, wanted: int) -> None:
+        """Take what has come; wait until so many bytes have."""
+        while self._pipe >= 0:
+            os.set_blocking(self._pipe, len(self._data) < wanted)
+            try:
+                data = os.read(self._pipe, 1 << 16)
+            except BlockingIOError:
+                return
+            self._data += data
+            if not data:
+                self._close()
+            if not self.identity.startswith(self._data[: look.IDENTITY]):
+                self.end()  # another list has come into its place
+                self._data = b""
+
+
+def look_file(cache: Path, project: str | os.PathLike[str]) -> Path:
+    """Where the list is that was made for a project last."""
+    name = hashlib.blake2b(os.fsencode(os.path.realpath(project)), digest_size=16).hexdigest()
+    return cache / "looks" / name
+
+
+def start(file: Path) -> int:
+    """Begin to look ahead of the time when :func:`looking` is asked for it; when that was (ns)."""
+    if file not in _started:
+        _started[file] = Looking(file)
+    return _started[file].began
+
+
+@contextmanager
+def looking(file: Path | None) -> Iterator[Looking]:
+    """A list that is being looked at, since now or since :func:`start`."""
+    beside = (_started.pop(file, None) if file else None) or Looking(file)
+    try:
+        yield beside
+    finally:
+        beside.end()
+
+
+def keep_list(file: Path, data: bytes) -> None:
+    """Keep a list for the next time, if it is long enough."""
+    if len(data) < _WORTH_IT:
+        return
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def _identity(file: Path) -> bytes:
+    """What identifies the list in a file; nothing if there is none."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(look.IDENTITY)
+    except OSError:
+        return b""
+
+
+def _may_start() -> bool:
+    can = hasattr(os, "posix_spawn") and hasattr(os, "sched_getaffinity")
+    is_interpreter = bool(sys.executable) and not hasattr(sys, "frozen")
+    return can and is_interpreter and len(os.sched_getaffinity(0)) > 1
