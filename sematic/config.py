@@ -12,8 +12,9 @@ from typing import Any
 
 from sematic.errors import ConfigurationError
 from sematic.oci.errors import OCIError
+from sematic.oci.folders import data_folder
 from sematic.oci.reference import RegistryReference, parse_reference
-from sematic.oci.settings import Settings, data_folder, read_settings, read_table
+from sematic.oci.settings import Settings, read_settings, read_table
 
 TABLE = "pipelines"
 IMAGE_VARIABLE = "SEMATIC_CONTAINER_IMAGE"

@@ -14,7 +14,7 @@ import pytest
 
 import sematic
 from sematic.errors import PipelineError, RunCanceled
-from sematic.oci.settings import data_folder
+from sematic.oci.folders import data_folder
 from sematic.resolvers.documents import Documents
 from sematic.resolvers.pods.local import LocalPlace
 from sematic.resolvers.records import RunRecord, StepRecord

@@ -9,7 +9,6 @@ written means that nothing is remembered, and is said once.
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sematic.oci.compression import Compression
+from sematic.oci.folders import cache_folder
 from sematic.oci.layer import Made
 
 _log = logging.getLogger("sematic.oci.cache")
@@ -41,14 +41,6 @@ create index if not exists layer_by_size on layer (tar_size, compression);
 # systems that keep whole seconds only show it by their stamps.
 _TICK = 20_000_000
 _COARSE_TICK = 2_000_000_000
-
-
-def cache_folder() -> Path:
-    """``SEMATIC_CACHE_DIR``, else ``sematic`` in the user's cache folder."""
-    own = os.environ.get("SEMATIC_CACHE_DIR")
-    if own:
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "sematic"
 
 
 @dataclass(frozen=True, slots=True)

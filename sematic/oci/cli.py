@@ -6,33 +6,26 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sematic.oci.base import find_base
-from sematic.oci.cache import Cache
 from sematic.oci.commands import leave, perform, say
+from sematic.oci.environment.looking import look_file, start
 from sematic.oci.errors import OCIError, SettingsError
-from sematic.oci.events import Event, Listener, Noticed
-from sematic.oci.manifest import Platform
-from sematic.oci.places import open_destination, open_source
-from sematic.oci.progress import shown
-from sematic.oci.project import build, push
-from sematic.oci.reference import parse_reference
-from sematic.oci.report import (
-    delivery_json,
-    delivery_text,
-    image_json,
-    image_text,
-    plan_json,
-    plan_text,
-    size_text,
-)
-from sematic.oci.settings import Settings, read_settings
+from sematic.oci.folders import cache_folder
+
+if TYPE_CHECKING:
+    from sematic.oci.events import Event, Listener
+    from sematic.oci.settings import Settings
+
+# What the commands need is imported when one runs: an environment is looked at meanwhile.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
+    if command in (_push, _plan) and not options.no_environment:
+        start(look_file(cache_folder(), options.project))
     comfort = "; the next push carries on" if command is _push else ""
     return perform(
         lambda: command(options),
@@ -44,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _push(options: argparse.Namespace) -> int:
+    from sematic.oci.progress import shown
+    from sematic.oci.project import push
+
     settings = _settings(options)
     notes: list[str] = []
     with shown(options.quiet) as show:
@@ -51,8 +47,12 @@ def _push(options: argparse.Namespace) -> int:
     if options.image_refs:
         _write_reference(options.image_refs, delivery.reference)
     if not options.quiet:
+        from sematic.oci.report import delivery_text
+
         say(delivery_text(delivery))
     if options.json:
+        from sematic.oci.report import delivery_json
+
         print(json.dumps(delivery_json(delivery, notes), indent=2))
     else:
         print(delivery.reference)
@@ -60,6 +60,12 @@ def _push(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
+    from sematic.oci.cache import Cache
+    from sematic.oci.places import open_destination
+    from sematic.oci.progress import shown
+    from sematic.oci.project import build
+    from sematic.oci.report import plan_json, plan_text
+
     settings = _settings(options)
     cache = Cache()
     with shown(options.quiet) as show:
@@ -74,6 +80,13 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    from sematic.oci.base import find_base
+    from sematic.oci.cache import Cache
+    from sematic.oci.manifest import Platform
+    from sematic.oci.places import open_source
+    from sematic.oci.reference import parse_reference
+    from sematic.oci.report import image_json, image_text
+
     platform = Platform.parse(options.platform) if options.platform else None
     cache = Cache()
     source = open_source(parse_reference(options.reference), memo=cache)
@@ -95,18 +108,25 @@ def _logout(options: argparse.Namespace) -> int:
 
 
 def _cache_info(options: argparse.Namespace) -> int:
+    from sematic.oci.cache import Cache
+    from sematic.oci.report import size_text
+
     info = Cache().info()
     print(f"{info.path}: {size_text(info.size)}, {info.layers} layers, {info.values} values")
     return 0
 
 
 def _cache_prune(options: argparse.Namespace) -> int:
+    from sematic.oci.cache import Cache
+
     days = 0 if options.all else options.days
     print(f"forgot {Cache().prune(days)} things")
     return 0
 
 
 def _settings(options: argparse.Namespace) -> Settings:
+    from sematic.oci.settings import read_settings
+
     return read_settings(
         Path(options.project),
         repository=options.to,
@@ -142,6 +162,8 @@ def _write_reference(path: str, reference: str) -> None:
 
 
 def _noting(show: Listener, notes: list[str]) -> Listener:
+    from sematic.oci.events import Noticed
+
     def listen(event: Event) -> None:
         if isinstance(event, Noticed):
             notes.append(event.message)

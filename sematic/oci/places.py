@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sematic.oci.archive import Archive
 from sematic.oci.blob import Destination, Source
 from sematic.oci.errors import InvalidReference
 from sematic.oci.events import Listener, ignore
-from sematic.oci.layout import Layout
 from sematic.oci.memo import Memo
 from sematic.oci.reference import (
     ArchiveReference,
@@ -18,6 +16,7 @@ from sematic.oci.reference import (
 )
 
 if TYPE_CHECKING:
+    from sematic.oci.layout import Layout
     from sematic.oci.registry import Registries
 
 
@@ -52,7 +51,7 @@ class Places:
                 "or an oci-layout:DIR"
             )
         if isinstance(reference, LayoutReference):
-            return Layout(reference)
+            return _layout(reference)
         return self._registries().repository(reference)
 
     def destination(self, reference: Reference, image_name: str = "sematic") -> Destination:
@@ -61,8 +60,10 @@ class Places:
         :param image_name: the repository name that an image gets when its archive is loaded.
         """
         if isinstance(reference, LayoutReference):
-            return Layout(reference)
+            return _layout(reference)
         if isinstance(reference, ArchiveReference):
+            from sematic.oci.archive import Archive
+
             return Archive(reference, image_name)
         return self._registries().repository(reference, push=True)
 
@@ -72,6 +73,12 @@ class Places:
 
             self._made = Registries(self._target, memo=self._memo, listener=self._listener)
         return self._made
+
+
+def _layout(reference: LayoutReference) -> Layout:
+    from sematic.oci.layout import Layout
+
+    return Layout(reference)
 
 
 def open_source(reference: Reference, *, memo: Memo | None = None) -> Source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import re
@@ -14,6 +13,7 @@ from typing import Any
 
 from sematic.oci.compression import Compression
 from sematic.oci.errors import ProjectError, SettingsError
+from sematic.oci.folders import data_folder
 from sematic.oci.manifest import Format, Platform
 from sematic.oci.plan import BUDGET, FEWEST_LAYERS, MOST_LAYERS
 from sematic.oci.reference import LayoutReference, Reference, check_tag, parse_reference
@@ -101,14 +101,6 @@ class Settings:
         return LayoutReference(str(data_folder() / "images" / self.name))
 
 
-def data_folder() -> Path:
-    """``SEMATIC_DATA_DIR``, else ``sematic`` in the user's data folder."""
-    own = os.environ.get("SEMATIC_DATA_DIR")
-    if own:
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "sematic"
-
-
 def read_settings(project: Path, **arguments: Any) -> Settings:
     """The settings of a project.
 
@@ -179,6 +171,8 @@ def _checked(project: Path, table: Any) -> dict[str, Any]:
         if key in _TABLES_OF_OTHERS:
             continue
         if key not in known:
+            import difflib
+
             close = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
             raise SettingsError(f"{where} has {key!r}, which is no setting: {hint}")

@@ -15,27 +15,12 @@ from dataclasses import dataclass, field
 
 from sematic.oci.environment.distributions import read_text
 from sematic.oci.environment.prefixes import EDITABLE, SOURCE, Prefixes
+from sematic.oci.environment.snapshot import SourceRoot
 from sematic.oci.errors import ProjectError
 from sematic.oci.tree.ignore import is_always_left_out
 
 _IMPORT = re.compile(r"import[ \t]+([\w.]+)")
 _MODULE_ENDS = (".py", ".so", ".pyd")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRoot:
-    """A source tree of an editable install that lies outside the project.
-
-    :param name: the distribution's, else the folder's.
-    :param folder: where it lies on this machine.
-    :param prefix: where it goes in the image.
-    :param paths: the absolute folders in the image by which it gets on ``sys.path``.
-    """
-
-    name: str
-    folder: str
-    prefix: str
-    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from sematic.oci.environment.distributions import Recorded, image_record, read_record
-from sematic.oci.environment.editable import SourceRoot
 from sematic.oci.environment.interpreter import Interpreter
 from sematic.oci.environment.look import listing, parts_of, record
 from sematic.oci.environment.looking import Looking, keep_list
 from sematic.oci.environment.prefixes import Prefixes
 from sematic.oci.environment.scripts import rewrite
-from sematic.oci.environment.snapshot import VERSION, Contents, Watch
-from sematic.oci.environment.survey import Survey, survey
+from sematic.oci.environment.snapshot import VERSION, Contents, SourceRoot, Survey, Watch
 from sematic.oci.errors import FileChanged, FileError
 from sematic.oci.files import FileEntry, FileGroup, GroupKind, LeftOut, Stamp, stamp_of
 from sematic.oci.memo import Memo
@@ -76,6 +74,8 @@ def find_environment(
     for attempt in range(_ATTEMPTS):
         if groups is not None:
             break
+        from sematic.oci.environment.survey import survey  # much code, and seldom needed
+
         found = survey(prefixes, real)
         found.listed = _list(found)[0]
         _remember(key, found, memo)

@@ -111,8 +111,9 @@ def look_file(cache: Path, project: str | os.PathLike[str]) -> Path:
 
 def start(file: Path) -> int:
     """Begin to look ahead of the time when :func:`looking` is asked for it; when that was (ns)."""
-    if file not in _started:
-        _started[file] = Looking(file)
+    if before := _started.pop(file, None):
+        before.end()
+    _started[file] = Looking(file)
     return _started[file].began
 
 

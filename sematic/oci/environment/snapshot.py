@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sematic.oci.environment.look import fact, facts_below, stamps_record
-from sematic.oci.files import Stamp, stamp_of
+from sematic.oci.files import LeftOut, Stamp, stamp_of
 
 if TYPE_CHECKING:
     from sematic.oci.environment.look import Fact
@@ -229,6 +229,39 @@ class Watch:
         joined, stamps, listings, files, assumed = plain
         folders = {site: text.split("\0") for site, text in joined.items()}
         return cls(folders, stamps, listings, files, assumed)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRoot:
+    """A source tree of an editable install that lies outside the project.
+
+    :param name: the distribution's, else the folder's.
+    :param folder: where it lies on this machine.
+    :param prefix: where it goes in the image.
+    :param paths: the absolute folders in the image by which it gets on ``sys.path``.
+    """
+
+    name: str
+    folder: str
+    prefix: str
+    paths: tuple[str, ...]
+
+
+@dataclass
+class Survey:
+    """What was found.
+
+    :param watch: what tells later whether it still holds.
+    :param listed: what identifies the list of all files that are to be looked at.
+    """
+
+    groups: list[Contents] = field(default_factory=list)
+    roots: list[SourceRoot] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    inside: list[str] = field(default_factory=list)
+    watch: Watch = field(default_factory=Watch)
+    listed: bytes = b""
 
 
 def list_folder(path: str) -> dict[str, str] | None:

@@ -15,7 +15,7 @@ from sematic.oci.environment.distributions import (
     read_text,
     stays_out,
 )
-from sematic.oci.environment.editable import Editables, Owner, SourceRoot
+from sematic.oci.environment.editable import Editables, Owner
 from sematic.oci.environment.prefixes import VENV, Prefixes
 from sematic.oci.environment.scripts import console_scripts
 from sematic.oci.environment.snapshot import (
@@ -23,7 +23,7 @@ from sematic.oci.environment.snapshot import (
     Made,
     Part,
     Script,
-    Watch,
+    Survey,
     file_stamp,
     list_folder,
     listing_hash,
@@ -33,23 +33,6 @@ from sematic.oci.errors import FileError
 from sematic.oci.files import LeftOut
 
 _SHOWN = 5
-
-
-@dataclass
-class Survey:
-    """What was found.
-
-    :param watch: what tells later whether it still holds.
-    :param listed: what identifies the list of all files that are to be looked at.
-    """
-
-    groups: list[Contents] = field(default_factory=list)
-    roots: list[SourceRoot] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    inside: list[str] = field(default_factory=list)
-    watch: Watch = field(default_factory=Watch)
-    listed: bytes = b""
 
 
 @dataclass

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from sematic.oci.cache import cache_folder
-from sematic.oci.settings import data_folder
+from sematic.oci.folders import cache_folder, data_folder
 from sematic.resolvers.file_records import FileRecords
 from sematic.resolvers.pods.guard import Guard
 from sematic.resolvers.pods.place import Place

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.environment.editable import Editables, Owner, SourceRoot, read_mapping
+from sematic.oci.environment.editable import Editables, Owner, read_mapping
 from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import find_interpreter
 from sematic.oci.environment.prefixes import Prefixes, Site
+from sematic.oci.environment.snapshot import SourceRoot
 from sematic.oci.errors import ProjectError
 from sematic.oci.memo import Forgetful
 from sematic.oci.tree.walk import find_tree

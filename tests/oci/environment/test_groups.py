@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sematic.oci.environment import groups as module
-from sematic.oci.environment import snapshot
+from sematic.oci.environment import snapshot, survey
 from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import find_interpreter
 from sematic.oci.errors import FileChanged
@@ -257,7 +257,7 @@ def test_nothing_is_surveyed_again_when_nothing_changed(
     monkeypatch.setattr(snapshot, "_RACY", -(10**12))  # believe every stamp
     memo = Forgetful()
     first = find(venv, memo)
-    monkeypatch.setattr(module, "survey", None)
+    monkeypatch.setattr(survey, "survey", None)
     for _ in range(2):
         again = find(venv, memo)
         assert fingerprints(again) == fingerprints(first)
