@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -117,7 +118,8 @@ def _group(contents: Contents, prefixes: Prefixes, seen: bytes | None = None) ->
         contents.count,
         hashlib.blake2b(contents.identity + digest, digest_size=16).digest(),
         newest,
-        lambda: _entries(contents, facts or _facts(contents, seen), prefixes),
+        # Once for the check and for the layer.
+        cache(lambda: _entries(contents, facts or _facts(contents, seen), prefixes)),
     )
 
 
