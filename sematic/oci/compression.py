@@ -17,6 +17,8 @@ from sematic.oci.errors import SettingsError
 _LEVELS = {"zstd": range(1, 20), "gzip": range(1, 10)}
 _DEFAULTS = {"zstd": 2, "gzip": 1}
 _JOB = 1 << 20
+_TABLES = {2: {"hash_log": 15}}
+"""Other sizes of tables than zstd's own for a level: docs/design.md says why."""
 
 
 class Compressor(Protocol):
@@ -68,6 +70,7 @@ def _zstd(level: int) -> Compressor:
         job_size=_JOB,
         write_checksum=True,
         write_content_size=False,
+        **_TABLES.get(level, {}),
     )
     stream: Any = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     return stream  # type: ignore[no-any-return]
