@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 _SPECIAL = re.compile(rb"[*?\[\\]")
+_ONE_OF = re.compile(rb"([^*?\[\\]*)\[([A-Za-z0-9]+)\]")  # as in *.py[cod]
 _WHITE_END = re.compile(rb"(?<!\\)[\s\x1c-\x1f\x85\xa0]\Z")
 
 
@@ -68,6 +69,53 @@ def last_match(patterns: Sequence[Pattern], path: bytes, folder: bool) -> Patter
         if (folder or not pattern.folders_only) and pattern.test(name if pattern.by_name else path):
             return pattern
     return None
+
+
+class Screen:
+    """Says quickly of most names that none of many patterns is about them.
+
+    It knows the forms that are cheap to read. Where there is another one it is not whole, and
+    says nothing.
+    """
+
+    def __init__(self, patterns: Iterable[Pattern], *others: Screen) -> None:
+        forms = [_form(pattern) for pattern in patterns]
+        self.is_whole: bool = None not in forms and all(other.is_whole for other in others)
+        known = [form for form in forms if form]
+        self._names = frozenset(text for kind, texts in known if kind == "name" for text in texts)
+        self._starts = tuple(text for kind, texts in known if kind == "start" for text in texts)
+        self._ends = tuple(text for kind, texts in known if kind == "end" for text in texts)
+        for other in others:
+            self._names |= other._names
+            self._starts += other._starts
+            self._ends += other._ends
+
+    def passes(self, name: bytes) -> bool:
+        """Whether no pattern can match a path that ends with this name."""
+        return not (
+            name in self._names or name.endswith(self._ends) or name.startswith(self._starts)
+        )
+
+
+def _form(pattern: Pattern) -> tuple[str, list[bytes]] | None:
+    """What the last name of a path must be, begin or end with for a pattern to match."""
+    body = pattern.body
+    if not pattern.by_name:
+        last = body[body.rfind(b"/") + 1 :]
+        is_cheap = not _SPECIAL.search(body, 3 if body.startswith(b"**/") else 0)
+        return ("name", [last]) if is_cheap else None
+    if not _SPECIAL.search(body):
+        return "name", [body]
+    start, star, end = body.partition(b"*")
+    if not star or _SPECIAL.search(start):
+        return None
+    if one := _ONE_OF.fullmatch(end):
+        return "end", [one[1] + bytes((letter,)) for letter in one[2]]
+    if _SPECIAL.search(end):
+        return None
+    if end:
+        return "end", [end]
+    return ("start", [start]) if start else None
 
 
 def is_wild(name: bytes) -> bool:

@@ -13,8 +13,16 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from sematic.oci.tree.gitignore import Pattern, is_wild, last_match, matcher, parse, parse_line
-from sematic.oci.tree.rules import ALWAYS, SECRETS, always_of, secret_of
+from sematic.oci.tree.gitignore import (
+    Pattern,
+    Screen,
+    is_wild,
+    last_match,
+    matcher,
+    parse,
+    parse_line,
+)
+from sematic.oci.tree.rules import ALWAYS, SECRETS, always_of, always_screen, secret_of
 
 VERSION = 2
 """Raised when the rules below change: decisions of older ones are then forgotten."""
@@ -86,6 +94,12 @@ class Scope:
     def own(self) -> tuple[Pattern, ...]:
         return parse(self._texts[1])[::-1]
 
+    @cached_property
+    def screen(self) -> Screen:
+        """Of its own patterns and those above."""
+        above = [self.parent.screen] if self.parent else []
+        return Screen((*self.git, *self.own), *above)
+
     def local(self, path: bytes) -> bytes:
         return self.above + path[len(self.folder) :]
 
@@ -115,6 +129,11 @@ class Rules:
     @cached_property
     def _exclude(self) -> tuple[Pattern, ...]:
         return _parse_settings(self._exclude_texts)
+
+    @cached_property
+    def screen(self) -> Screen:
+        """Of all patterns that are no ignore file's."""
+        return Screen((*self._include, *self._exclude), always_screen())
 
     def decide(self, scope: Scope, path: bytes, kind: Kind, forced: bool) -> Verdict:
         """What becomes of a path.

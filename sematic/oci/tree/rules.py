@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sematic.oci.tree.gitignore import Pattern, last_match, parse
+from sematic.oci.tree.gitignore import Pattern, Screen, last_match, parse
 
 ALWAYS = b"""\
 .git
@@ -105,6 +105,12 @@ def secret_on_way(path: bytes) -> Pattern | None:
         if found:
             return found
     return None
+
+
+@lru_cache(maxsize=1)
+def always_screen() -> Screen:
+    """Of all the rules here."""
+    return Screen((*_always(), *_secrets()))
 
 
 @lru_cache(maxsize=1)

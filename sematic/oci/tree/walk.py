@@ -7,13 +7,14 @@ import marshal
 import os
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sematic.oci.errors import FileError, ProjectError
 from sematic.oci.files import FileEntry, LeftOut, stamp_of
 from sematic.oci.memo import Memo
+from sematic.oci.tree.gitignore import Screen
 from sematic.oci.tree.ignore import Kind, Rules, Scope, Verdict
 from sematic.oci.tree.links import Link, Region, judge, special
 from sematic.oci.tree.repository import read, scope_above
@@ -88,7 +89,9 @@ class _Walk:
         self._rules = rules
         self._memo = memo
         self._key = f"tree {hashlib.blake2b(os.fsencode(root), digest_size=16).hexdigest()}"
-        self._entries: dict[str, FileEntry] = {}
+        self._entries: list[FileEntry] = []
+        self._folders: set[str] = set()
+        self._screens: dict[Scope, Callable[[bytes], bool] | None] = {}
         self._left_out: list[LeftOut] = []
         self._known: dict[str, tuple[bytes, _Decisions]] = {}
         self._keys: dict[str, Any] = {}
@@ -105,7 +108,7 @@ class _Walk:
         self._remember()
 
     def tree(self) -> Tree:
-        entries = sorted(self._entries.values(), key=lambda entry: os.fsencode(entry.path))
+        entries = sorted(self._entries, key=lambda entry: os.fsencode(entry.path))
         left_out = sorted(self._left_out, key=lambda thing: os.fsencode(thing.path))
         return Tree(tuple(entries), tuple(left_out))
 
@@ -125,12 +128,17 @@ class _Walk:
             self._add_folder(folder.path)
         scope = self._scope(folder, names)
         decisions = self._decisions(folder, scope, names)
-        found = []
+        plain, found = [], []
         for name, kind in names.items():
-            verdict = _IN if decisions[kind + name] is None else Verdict(*decisions[kind + name])
+            decision = decisions.get(kind + name)
+            if decision is None and kind == "f" and not folder.hidden and name[-4:] != ".pem":
+                plain.append(name)
+                continue
+            verdict = _IN if decision is None else Verdict(*decision)
             below = self._take(folder, scope, name, kind, verdict)
             if below:
                 found.append(below)
+        self._take_plain(folder, plain)
         return found
 
     def _list(self, folder: _Folder) -> dict[str, Kind] | None:
@@ -168,13 +176,16 @@ class _Walk:
         return Scope(folder.scope, texts[0], texts[1], folder=os.fsencode(path), title=path)
 
     def _decisions(self, folder: _Folder, scope: Scope, names: dict[str, Kind]) -> _Decisions:
-        """What becomes of each name: remembered, or decided now."""
+        """What becomes of each name that a rule may be about: remembered, or decided now."""
         key = scope.key + (b"+" if folder.verdict.forced else b"")
         old, known = self._known.get(folder.path, (b"", {}))
         if old != key:
             known = {}
+        passes = None if folder.verdict.forced else self._screen(scope)
         decisions: _Decisions = {}
         for name, kind in names.items():
+            if kind == "f" and passes is not None and passes(os.fsencode(name)):
+                continue
             word = kind + name
             if word in known:
                 decisions[word] = known[word]
@@ -185,6 +196,35 @@ class _Walk:
             self._learned = True
         self._seen[folder.path] = (key, decisions)
         return decisions
+
+    def _screen(self, scope: Scope) -> Callable[[bytes], bool] | None:
+        """Says of most names that no rule is about them; None where rules do not allow that."""
+        if scope not in self._screens:
+            screen = Screen((), self._rules.screen, scope.screen)
+            self._screens[scope] = screen.passes if screen.is_whole else None
+        return self._screens[scope]
+
+    def _take_plain(self, folder: _Folder, names: Iterable[str]) -> None:
+        """Take files that simply go in. That is most of a tree, so it is done in few steps."""
+        host, placed = f"{folder.host}/", self._placed(folder.path_of(""))
+        look, is_file, new, entries = os.lstat, stat.S_ISREG, tuple.__new__, self._entries
+        before = len(entries)
+        for name in names:
+            try:
+                s = look(host + name)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise FileError(f"cannot look at {host}{name}: {error.strerror}") from None
+            if not is_file(s.st_mode):
+                self._leave_out(folder, folder.path_of(name), special(s.st_mode), "refused")
+                continue
+            mode = 0o755 if s.st_mode & 0o100 else 0o644
+            stamp = (s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino)
+            fields = (placed + name, "file", mode, s.st_size, host + name, b"", "", stamp)
+            entries.append(new(FileEntry, fields))
+        if len(entries) > before:
+            self._add_folder(folder.path)
 
     def _take(
         self, folder: _Folder, scope: Scope, name: str, kind: Kind, verdict: Verdict
@@ -275,14 +315,14 @@ class _Walk:
         return f"{self._prefix}/{path}" if self._prefix else path
 
     def _add(self, entry: FileEntry) -> None:
-        self._entries[entry.path] = entry
+        self._entries.append(entry)
         start = len(self._prefix) + 1 if self._prefix else 0
         self._add_folder(os.path.dirname(entry.path[start:]))
 
     def _add_folder(self, path: str) -> None:
-        while path and self._placed(path) not in self._entries:
-            placed = self._placed(path)
-            self._entries[placed] = FileEntry.folder(placed)
+        while path and path not in self._folders:
+            self._folders.add(path)
+            self._entries.append(FileEntry.folder(self._placed(path)))
             path = os.path.dirname(path)
 
     def _leave_out(self, folder: _Folder, path: str, rule: str, weight: Any = "rule") -> None:

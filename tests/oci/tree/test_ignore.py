@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sematic.oci.tree.gitignore import _compile, matcher, parse, parse_line
+from sematic.oci.tree.gitignore import Screen, _compile, last_match, matcher, parse, parse_line
 from sematic.oci.tree.ignore import Rules, Scope, is_always_left_out
 from sematic.oci.tree.rules import secret_on_way
 
@@ -293,3 +293,37 @@ def test_folders_that_are_in_no_tree() -> None:
     assert is_always_left_out(b"build/__editable__.x")
     assert is_always_left_out(b"lib/node_modules/x")
     assert not is_always_left_out(b"lib/build")
+
+
+@given(
+    st.lists(st.one_of(patterns, st.sampled_from(("*.py[cod]", "a*", "*b", "/a", "**/a", "a/b")))),
+    st.lists(st.sampled_from((*NAMES, "a.pyc", "a.py")), min_size=1, max_size=3),
+)
+def test_a_screen_passes_no_name_that_a_pattern_is_about(
+    texts: list[str], names: list[str]
+) -> None:
+    parsed = parse(os.fsencode("\n".join(texts)))
+    screen = Screen(parsed)
+    if screen.is_whole and screen.passes(os.fsencode(names[-1])):
+        assert last_match(parsed[::-1], os.fsencode("/".join(names)), False) is None
+
+
+def test_a_screen_knows_the_common_forms() -> None:
+    texts = (
+        b"*.py[cod]",
+        b"/build/",
+        b"*.log",
+        b"core.*",
+        b".env*",
+        b"a/b",
+        b"**/x",
+        b"*.egg-info/",
+    )
+    screen = Screen(parse(b"\n".join(texts)))
+    assert screen.is_whole
+    assert [screen.passes(name) for name in (b"a.py", b"a.pyd", b"core.c", b"x")] == [
+        *(True, False),
+        *(False, False),
+    ]
+    assert not Screen(parse(b"a[0-9]")).is_whole
+    assert not Screen((), screen, Screen(parse(b"d/*.txt"))).is_whole
