@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 _SPECIAL = re.compile(rb"[*?\[\\]")
-_ONE_OF = re.compile(rb"([^*?\[\\]*)\[([A-Za-z0-9]+)\]")  # as in *.py[cod]
+_WILD = re.compile(_SPECIAL.pattern.decode())
+_ONE_OF = re.compile(r"([^*?\[\\]*)\[([A-Za-z0-9]+)\]")  # as in *.py[cod]
 _WHITE_END = re.compile(rb"(?<!\\)[\s\x1c-\x1f\x85\xa0]\Z")
 
 
@@ -81,41 +82,41 @@ class Screen:
     def __init__(self, patterns: Iterable[Pattern], *others: Screen) -> None:
         forms = [_form(pattern) for pattern in patterns]
         self.is_whole: bool = None not in forms and all(other.is_whole for other in others)
-        known = [form for form in forms if form]
-        self._names = frozenset(text for kind, texts in known if kind == "name" for text in texts)
-        self._starts = tuple(text for kind, texts in known if kind == "start" for text in texts)
-        self._ends = tuple(text for kind, texts in known if kind == "end" for text in texts)
+        known = [(form[0], text) for form in forms if form for text in form[1]]
+        self._names = frozenset(text for kind, text in known if kind == "name")
+        self._starts = tuple(text for kind, text in known if kind == "start")
+        self._ends = tuple(text for kind, text in known if kind == "end")
         for other in others:
             self._names |= other._names
             self._starts += other._starts
             self._ends += other._ends
 
-    def passes(self, name: bytes) -> bool:
+    def passes(self, name: str) -> bool:
         """Whether no pattern can match a path that ends with this name."""
         return not (
             name in self._names or name.endswith(self._ends) or name.startswith(self._starts)
         )
 
 
-def _form(pattern: Pattern) -> tuple[str, list[bytes]] | None:
+def _form(pattern: Pattern) -> tuple[str, list[str]] | None:
     """What the last name of a path must be, begin or end with for a pattern to match."""
-    body = pattern.body
+    try:
+        body = pattern.body.decode()
+    except UnicodeDecodeError:
+        return None  # it may be about half of a letter
     if not pattern.by_name:
-        last = body[body.rfind(b"/") + 1 :]
-        is_cheap = not _SPECIAL.search(body, 3 if body.startswith(b"**/") else 0)
-        return ("name", [last]) if is_cheap else None
-    if not _SPECIAL.search(body):
+        is_cheap = not _WILD.search(body.removeprefix("**/"))
+        return ("name", [body[body.rfind("/") + 1 :]]) if is_cheap else None
+    if not _WILD.search(body):
         return "name", [body]
-    start, star, end = body.partition(b"*")
-    if not star or _SPECIAL.search(start):
+    start, star, end = body.partition("*")
+    if not star or _WILD.search(start):
         return None
     if one := _ONE_OF.fullmatch(end):
-        return "end", [one[1] + bytes((letter,)) for letter in one[2]]
-    if _SPECIAL.search(end):
+        return "end", [one[1] + letter for letter in one[2]]
+    if _WILD.search(end) or not start + end:
         return None
-    if end:
-        return "end", [end]
-    return ("start", [start]) if start else None
+    return ("end", [end]) if end else ("start", [start])
 
 
 def is_wild(name: bytes) -> bool:

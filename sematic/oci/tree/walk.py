@@ -91,7 +91,7 @@ class _Walk:
         self._key = f"tree {hashlib.blake2b(os.fsencode(root), digest_size=16).hexdigest()}"
         self._entries: list[FileEntry] = []
         self._folders: set[str] = set()
-        self._screens: dict[Scope, Callable[[bytes], bool] | None] = {}
+        self._screens: dict[Scope, Callable[[str], bool] | None] = {}
         self._left_out: list[LeftOut] = []
         self._known: dict[str, tuple[bytes, _Decisions]] = {}
         self._keys: dict[str, Any] = {}
@@ -184,7 +184,7 @@ class _Walk:
         passes = None if folder.verdict.forced else self._screen(scope)
         decisions: _Decisions = {}
         for name, kind in names.items():
-            if kind == "f" and passes is not None and passes(os.fsencode(name)):
+            if kind == "f" and passes is not None and passes(name):
                 continue
             word = kind + name
             if word in known:
@@ -197,7 +197,7 @@ class _Walk:
         self._seen[folder.path] = (key, decisions)
         return decisions
 
-    def _screen(self, scope: Scope) -> Callable[[bytes], bool] | None:
+    def _screen(self, scope: Scope) -> Callable[[str], bool] | None:
         """Says of most names that no rule is about them; None where rules do not allow that."""
         if scope not in self._screens:
             screen = Screen((), self._rules.screen, scope.screen)
