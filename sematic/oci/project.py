@@ -33,7 +33,7 @@ from sematic.oci.settings import Settings, read_settings
 from sematic.oci.tar import source_date_epoch
 from sematic.oci.tree.walk import find_tree
 
-_RECIPE = b"2"
+_RECIPE = b"3"
 """Counted up whenever the same files are to become another layer than before."""
 
 _TRIES = 3
