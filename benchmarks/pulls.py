@@ -27,18 +27,25 @@ NAMES = tuple(scenario(puller, change) for puller in PULLERS for change in TURNS
 
 
 def measure(made: Bench, puller: Puller, changes: Sequence[str], rounds: int) -> Iterator[Sample]:
-    """After every round's change each peer's image in turn, by a node that has all of them."""
-    folder = made.scratch / f"node-{puller.name}"
-    folder.mkdir()
+    """After every round's change each peer's image in turn, by a node that has what it was before.
+
+    Each has a node of its own: one would not fetch again what another peer makes alike.
+    """
     with ExitStack() as stack:
-        node = stack.enter_context(puller.open(folder))
+        nodes: dict[str, Node] = {}
+        for number, pusher in enumerate(made.turns(1, images=True)):
+            folder = made.scratch / f"node-{puller.name}-{number}"
+            folder.mkdir()
+            nodes[pusher.peer.name] = stack.enter_context(puller.open(folder))
         for change in changes:
             name = scenario(puller, change)
             for pusher in made.turns(1, images=True):
-                list(made.tried(pusher, name, partial(_start, made, node, pusher)))
+                start = partial(_start, made, nodes[pusher.peer.name], pusher)
+                list(made.tried(pusher, name, start))
             for number in range(1, rounds + 1):
                 TURNS[change].change(made.tree, made.next_change())
                 for pusher in made.turns(number, images=True):
+                    node = nodes[pusher.peer.name]
                     work = partial(_sample, made, node, name, TURNS[change].step, pusher, number)
                     yield from made.tried(pusher, name, work)
 
