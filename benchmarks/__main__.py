@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from benchmarks.document import write
@@ -18,6 +19,7 @@ from benchmarks.workloads.recipe import RECIPES, recipe
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # servers end too
     options = read_options()
     if options.command == "runs":
         from benchmarks import runs

@@ -64,7 +64,8 @@ def _about(results: Results) -> Iterator[str]:
     dates = sorted(sample.run[:10] for sample in results.samples)
     when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
     machine = ", ".join(f"{name}: {value}" for name, value in results.machine.items())
-    yield f"Measured {when}. {machine}."
+    load = max(sample.load for sample in results.samples)
+    yield f"Measured {when}. {machine}. Load average up to {load:.1f}."
     yield ""
     yield "| | version |"
     yield "| --- | --- |"

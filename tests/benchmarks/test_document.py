@@ -24,7 +24,7 @@ RESULTS = Results(
 def test_the_document_says_what_was_measured_and_what_could_not_be(tmp_path: Path) -> None:
     write(RESULTS, tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
-    assert "Measured 2030-01-01. CPUs: 2 x fast." in text
+    assert "Measured 2030-01-01. CPUs: 2 x fast. Load average up to 0.0." in text
     assert "| crane & tar | 2 |" in text
     assert "| docker | absent: no kernel |" in text
     assert "| cold | 1.50 | 3.00 (2) |" in text
