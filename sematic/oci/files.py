@@ -105,15 +105,15 @@ class FileGroup:
     def of(cls, name: str, kind: GroupKind, key: str, entries: Iterable[FileEntry]) -> FileGroup:
         """A group of entries that are at hand."""
         entries = tuple(entries)
-        facts = [tuple(entry[:4]) + tuple(entry[5:]) for entry in entries]
+        facts = [entry[:4] + entry[5:] for entry in entries]
         return cls(
             name,
             kind,
             key,
-            sum(entry.size for entry in entries),
+            sum([entry.size for entry in entries]),
             len(entries),
             hashlib.blake2b(marshal.dumps(facts, 2), digest_size=16).digest(),
-            max((max(entry.stamp[:2]) for entry in entries if entry.stamp), default=0),
+            max([max(entry.stamp[:2]) for entry in entries if entry.stamp], default=0),
             lambda: entries,
         )
 

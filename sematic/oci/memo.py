@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -13,6 +14,9 @@ class Memo(Protocol):
 
     def remember(self, key: str, value: bytes) -> None:
         """Remember a value, in place of an older one."""
+
+    def remember_all(self, values: Mapping[str, bytes]) -> None:
+        """Remember many at once."""
 
 
 class Forgetful:
@@ -26,3 +30,6 @@ class Forgetful:
 
     def remember(self, key: str, value: bytes) -> None:
         self._values[key] = value
+
+    def remember_all(self, values: Mapping[str, bytes]) -> None:
+        self._values.update(values)

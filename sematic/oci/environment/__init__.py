@@ -2,6 +2,8 @@
 
 groups          the environment as file groups: find_environment
 ├── snapshot    what was found the last time, and whether it still holds
+├── looking     its files looked at by another process
+│   └── look    what files look like; the program that this process runs
 ├── survey      reading all of it
 │   ├── distributions   RECORD files and what they list
 │   ├── editable        editable installs, which become source trees

@@ -9,6 +9,7 @@ where a file is gone. Imports next to nothing, for it is to start within millise
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import marshal
 import os
@@ -62,7 +63,8 @@ def record(facts: list[Fact], whole: int) -> bytes:
     """
     digest = hashlib.blake2b(marshal.dumps(facts, 2), digest_size=16).digest()
     size = sum([fact[2] for fact in facts[:whole]])
-    newest = max([max(fact[0], fact[1]) for fact in facts], default=0)
+    stamps = [fact[0] for fact in facts] + [fact[1] for fact in facts]
+    newest = max(stamps, default=0)
     return digest + size.to_bytes(8, "big") + max(newest, 0).to_bytes(8, "big")
 
 
@@ -108,6 +110,7 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()
     try:
         main(sys.argv[1])
     except OSError:

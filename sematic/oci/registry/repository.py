@@ -112,8 +112,8 @@ class Repository:
         self._client.transport.stop()
 
     def _remember(self, manifest: Document, blobs: Iterable[Descriptor]) -> None:
-        for blob in blobs:
-            self._memo.remember(self._key(blob), manifest.descriptor.digest.encode())
+        digest = manifest.descriptor.digest.encode()
+        self._memo.remember_all({self._key(blob): digest for blob in blobs})
 
     def _is_there(self, descriptor: Descriptor) -> bool:
         try:

@@ -1,0 +1,123 @@
+"""What the small loop costs (edit, push again), in what does not depend on the machine's mood."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.workloads.sources import write_project
+from tests.oci.images import store_base
+from tests.peers.registry import Registry
+from tests.peers.tools import Crane, Skopeo
+
+FILES = 300
+WATCHED = """
+import atexit, json, resource, sys
+
+def tell():
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"modules": sorted(sys.modules), "peak": peak}), file=sys.stderr)
+
+atexit.register(tell)
+from sematic.oci.cli import main
+sys.exit(main())
+"""
+NOT_FOR_A_LOOK = {
+    *("requests", "oras", "kubernetes", "rich", "zstandard", "pathspec", "subprocess"),
+    *("tarfile", "difflib", "sematic.oci.layout", "sematic.oci.archive"),
+    *("sematic.oci.environment.survey", "sematic.oci.environment.editable"),
+}
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """:param peak: of its memory (KiB)."""
+
+    summary: dict[str, Any]
+    requests: list[str]
+    modules: set[str]
+    peak: int
+
+
+@dataclass(frozen=True)
+class Loop:
+    project: Path
+    repository: str
+    base: str
+    registry: Registry
+
+    def push(self) -> Pushed:
+        words = ["push", str(self.project), "--no-environment", "--quiet", "--json"]
+        words += ["--base", self.base, "--to", f"{self.registry.host}/{self.repository}"]
+        before = len(self.registry.requests())
+        run = subprocess.run(
+            [sys.executable, "-c", WATCHED, *words], check=True, capture_output=True, text=True
+        )
+        asked = [f"{method} {path}" for method, path, _ in self.registry.requests()[before:]]
+        seen = json.loads(run.stderr)
+        return Pushed(json.loads(run.stdout), asked, set(seen["modules"]), seen["peak"])
+
+
+@pytest.fixture
+def loop(
+    docker_registry: Registry, skopeo: Skopeo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Loop:
+    """A project that has been pushed, upon a base in the same registry."""
+    monkeypatch.setenv("SEMATIC_CACHE_DIR", str(tmp_path / "cache"))
+    store_base(tmp_path / "base", [], labels={"dev.sematic.python": "3.11"})
+    base = f"{docker_registry.host}/loop/base:latest"
+    skopeo.copy(f"oci:{tmp_path / 'base'}:latest", f"docker://{base}")
+    write_project(tmp_path / "project", "loop", FILES, 12, empty=False)
+    loop = Loop(tmp_path / "project", f"loop/{os.getpid()}", base, docker_registry)
+    loop.push()
+    return loop
+
+
+def edit(path: Path) -> None:
+    with path.open("a") as file:
+        file.write("# edited\n")
+
+
+def test_a_push_without_a_change_asks_for_two_tags_and_loads_little(loop: Loop) -> None:
+    pushed = loop.push()
+    # The first finds out whether what is on loopback speaks plain http.
+    assert pushed.requests == [
+        "GET /v2/",
+        "HEAD /v2/loop/base/manifests/latest",
+        f"HEAD /v2/{loop.repository}/manifests/latest",
+    ]
+    assert not pushed.modules & NOT_FOR_A_LOOK
+    assert pushed.peak < 60 << 10
+
+
+def test_an_edit_is_eight_requests_and_sends_less_than_thirty_kilobytes(
+    loop: Loop, crane: Crane
+) -> None:
+    edit(sorted(loop.project.rglob("*.py"))[0])
+    pushed = loop.push()
+    assert [request.split()[0] for request in pushed.requests] == [
+        *("GET", "HEAD", "HEAD"),
+        *("POST", "PUT", "POST", "PUT", "PUT"),
+    ]
+    assert pushed.summary["new"] == 1
+    manifest = json.dumps(crane.manifest(pushed.summary["reference"]), separators=(",", ":"))
+    assert pushed.summary["sent"] + len(manifest) < 30_000
+    assert pushed.peak < 60 << 10
+
+
+def test_an_edit_of_any_file_sends_little(loop: Loop) -> None:
+    whole = sum(layer["size"] for layer in loop.push().summary["layers"])
+    sizes = []
+    for path in sorted(loop.project.rglob("*.py"))[:: FILES // 5]:
+        edit(path)
+        pushed = loop.push()
+        assert pushed.summary["new"] == 1
+        sizes.append(pushed.summary["sent"])
+    assert sum(sizes) / len(sizes) < whole / 20
