@@ -26,6 +26,7 @@ from sematic.oci.tar_names import TarError, tar_names
 PYTHON_LABEL = "dev.sematic.python"
 USUAL_PYTHON = "/usr/bin/python3"
 LIBC_LABEL = "dev.sematic.libc"
+CUDA_LABEL = "dev.sematic.cuda"
 
 _VERSION = re.compile(r"3\.[0-9]{1,3}")
 _PYTHON = re.compile(r"(usr/(?:local/)?)bin/python3")

@@ -209,6 +209,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_talk_options(add)
     add.set_defaults(command=_logout)
 
+    _add_base(commands.add_parser("base", help="base images made here, and what others have"))
+
     cache = commands.add_parser("cache", help="what this machine remembers")
     verbs = cache.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add = verbs.add_parser("info", help="where it is and how large")
@@ -220,6 +222,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_common_options(add)
     add.set_defaults(command=_cache_prune)
     return parser
+
+
+def _add_base(parser: argparse.ArgumentParser) -> None:
+    from sematic.oci.bases.cli import add_base_commands
+
+    common = argparse.ArgumentParser(add_help=False)
+    _add_common_options(common)
+    add_base_commands(parser, common)
 
 
 def _add_project_options(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ VENV = "sematic/venv"
 WORKER = "sematic/bin/worker"
 HOME = "sematic/home"
 
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # A Python script and no shell script: a base need not have a shell. Everything but the worker
 # is handed to an interpreter of its own, so that -m, -c and options mean what they always do.
@@ -96,7 +96,7 @@ def runtime_group(python: ImagePython, source_paths: Sequence[str]) -> FileGroup
 def runtime_environment(base: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that go with it, on top of the base's."""
     return {
-        "PATH": f"/{VENV}/bin:{base.get('PATH') or _DEFAULT_PATH}",
+        "PATH": f"/{VENV}/bin:{base.get('PATH') or DEFAULT_PATH}",
         "VIRTUAL_ENV": f"/{VENV}",
         "HOME": f"/{HOME}",
     }

@@ -1,0 +1,188 @@
+"""From a lock to an image: the same lock, the same digest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from sematic.oci.bases.deb import Package, read_deb
+from sematic.oci.bases.dpkg_database import database
+from sematic.oci.bases.files import entries_of
+from sematic.oci.bases.ld_cache import ld_cache
+from sematic.oci.bases.lock import Lock, LockedPackage, LockedWheel
+from sematic.oci.bases.mirrors import Mirrors, NotOnMirror
+from sematic.oci.bases.recipes import Recipe
+from sematic.oci.bases.store import Store
+from sematic.oci.bases.system import system_entries
+from sematic.oci.bases.wheels import WheelIndex, libraries
+from sematic.oci.cache import Cache
+from sematic.oci.compression import Compression
+from sematic.oci.errors import BaseError
+from sematic.oci.files import FileEntry
+from sematic.oci.image import Image
+from sematic.oci.base_python import CUDA_LABEL, LIBC_LABEL, PYTHON_LABEL
+from sematic.oci.layer import Layer, Made
+from sematic.oci.runtime import DEFAULT_PATH, HOME
+from sematic.oci.tar import source_date_epoch
+
+_RECIPE = b"1"
+"""Counted up whenever the same packages are to become another layer than before."""
+
+_DOWNLOADS = 4
+
+# Lowest first: what changes least, what security updates touch most, what is written here.
+_PYTHON = re.compile(r"python3.*|libpython3.*|openssl|libssl3.*|libexpat1|libsqlite3-0")
+_DATA = ("ca-certificates", "tzdata", "tzdata-legacy")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where what was locked is fetched from, and kept."""
+
+    mirrors: Mirrors
+    index: WheelIndex
+    store: Store
+
+
+def base_image(
+    recipe: Recipe,
+    lock: Lock,
+    origin: Origin,
+    scratch: Path,
+    cache: Cache,
+    compression: Compression,
+) -> Image:
+    """The image of a lock. Nothing is fetched before a layer is made that is not remembered.
+
+    :param scratch: a folder for the packages while they are read; it must outlive the image.
+    """
+    materials = _Materials(lock, origin, scratch)
+    layers = [
+        ("Debian", materials.system),
+        (f"Python {recipe.python}", materials.python),
+    ]
+    layers += [
+        (f"{wheel.name} {wheel.version}", partial(materials.libraries, wheel, recipe))
+        for wheel in lock.wheels
+    ]
+    layers.append(("settings", partial(materials.settings, recipe)))
+    image = Image(recipe.platform).append(
+        *(_layer(name, entries, lock, compression, cache) for name, entries in layers)
+    )
+    cuda = " ".join(f"{wheel.name}=={wheel.version}" for wheel in lock.wheels)
+    return image.configured(
+        env={
+            "PATH": DEFAULT_PATH,
+            "LANG": "C.UTF-8",
+            "HOME": f"/{HOME}",
+            **(_NVIDIA if cuda else {}),
+        },
+        labels={
+            PYTHON_LABEL: recipe.python,
+            LIBC_LABEL: "glibc",
+            **({CUDA_LABEL: cuda} if cuda else {}),
+        },
+        command=["/usr/bin/python3"],
+    ).annotated({"org.opencontainers.image.title": f"sematic {recipe.name} {recipe.python}"})
+
+
+# What NVIDIA's container runtime reads: all GPUs there are, with what computes and nvidia-smi.
+_NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+
+
+class _Materials:
+    """The packages of a lock, fetched and read when the first is asked for."""
+
+    def __init__(self, lock: Lock, origin: Origin, scratch: Path) -> None:
+        self._lock = lock
+        self._origin = origin
+        self._scratch = scratch
+        self._mutex = threading.Lock()
+        self._packages: list[Package] = []
+        self._wheels: dict[str, Path] = {}
+
+    def system(self) -> Iterator[FileEntry]:
+        return entries_of(p for p in self._all() if not _is_above(p.name))
+
+    def python(self) -> Iterator[FileEntry]:
+        return entries_of(p for p in self._all() if _PYTHON.fullmatch(p.name))
+
+    def libraries(self, wheel: LockedWheel, recipe: Recipe) -> Sequence[FileEntry]:
+        return libraries(wheel, self._wheel(wheel), f"usr/lib/{recipe.triplet}")
+
+    def settings(self, recipe: Recipe) -> Iterator[FileEntry]:
+        packages = self._all()
+        libraries = chain.from_iterable(self.libraries(w, recipe) for w in self._lock.wheels)
+        yield from entries_of(p for p in packages if p.name in _DATA)
+        yield from system_entries(packages)
+        yield from database(packages)
+        yield ld_cache(chain(entries_of(packages), libraries), recipe)
+
+    def _all(self) -> list[Package]:
+        with self._mutex:
+            if not self._packages:
+                with ThreadPoolExecutor(_DOWNLOADS, "package") as pool:
+                    paths = list(pool.map(self._fetch, self._lock.packages))
+                self._packages = [
+                    read_deb(path, self._scratch / f"{locked.name}.tar")
+                    for locked, path in zip(self._lock.packages, paths, strict=True)
+                ]
+        return self._packages
+
+    def _fetch(self, package: LockedPackage) -> Path:
+        mirrors, name = self._origin.mirrors, package.path.rpartition("/")[2]
+        fetch = partial(mirrors.open, package.archive, package.path)
+        try:
+            return self._origin.store.file(name, package.sha256, fetch)
+        except NotOnMirror as error:
+            date = self._lock.dates.get(package.archive, "DATE")
+            raise BaseError(
+                f"{error}\nA newer version may have taken its place: make a new lock with "
+                "`sematic-oci base lock`, or take that day's mirror with --mirror "
+                f"http://snapshot.debian.org/archive/debian/{date}"
+            ) from None
+
+    def _wheel(self, wheel: LockedWheel) -> Path:
+        with self._mutex:
+            if wheel.file not in self._wheels:
+                fetch = partial(self._origin.index.open, wheel)
+                path = self._origin.store.file(wheel.file, wheel.sha256, fetch)
+                self._wheels[wheel.file] = path
+        return self._wheels[wheel.file]
+
+
+def _is_above(name: str) -> bool:
+    """Whether a package goes into a layer above the lowest."""
+    return name in _DATA or bool(_PYTHON.fullmatch(name))
+
+
+def _layer(
+    name: str,
+    entries: Callable[[], Iterator[FileEntry] | Sequence[FileEntry]],
+    lock: Lock,
+    compression: Compression,
+    cache: Cache,
+) -> Layer:
+    facts = f"{name} {compression} {source_date_epoch()} {lock.packages} {lock.wheels}"
+    fingerprint = hashlib.blake2b(_RECIPE + facts.encode(), digest_size=16).digest()
+    scanned = time.time_ns()
+
+    def keep(made: Made) -> None:
+        cache.remember_layer(fingerprint, made, compression, scanned)
+
+    return Layer(
+        name,
+        entries,
+        compression=compression,
+        made=cache.layer(fingerprint, 0),
+        keep=keep,
+        size=sum(package.size for package in lock.packages),
+    )

@@ -1,0 +1,125 @@
+"""The commands ``sematic-oci base build``, ``base lock`` and ``base check``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from sematic.oci.bases.build import Origin, base_image
+from sematic.oci.bases.lock import lock_names, locks_folder, read_lock
+from sematic.oci.bases.locking import lock_cuda, lock_worker
+from sematic.oci.bases.mirrors import find_mirrors
+from sematic.oci.bases.recipes import DEFAULT_PYTHON, PLATFORMS, SUITES, Recipe, recipe
+from sematic.oci.bases.store import Store
+from sematic.oci.bases.wheels import WheelIndex, index_url
+from sematic.oci.cache import Cache, cache_folder
+from sematic.oci.commands import say
+from sematic.oci.compression import Compression
+from sematic.oci.delivery import Delivery, deliver
+from sematic.oci.events import Listener
+from sematic.oci.image import Image
+from sematic.oci.index import Index
+from sematic.oci.manifest import Platform
+from sematic.oci.places import Places
+from sematic.oci.progress import shown
+from sematic.oci.reference import parse_reference
+from sematic.oci.report import delivery_json, delivery_text
+
+_COMPRESSION = "zstd:9"  # a base is made once and pulled often
+
+
+def build(options: argparse.Namespace) -> int:
+    """``base build``: the reference by digest on stdout."""
+    recipes = _recipes(options)
+    with shown(options.quiet) as show, tempfile.TemporaryDirectory(prefix="sematic-") as scratch:
+        delivery = _deliver(options, recipes, Path(scratch), show)
+    if not options.quiet:
+        say(delivery_text(delivery))
+    print(json.dumps(delivery_json(delivery, ()), indent=2) if options.json else delivery.reference)
+    return 0
+
+
+def _deliver(
+    options: argparse.Namespace, recipes: list[Recipe], scratch: Path, show: Listener
+) -> Delivery:
+    cache = Cache()
+    target = parse_reference(options.to)
+    origin = Origin(
+        find_mirrors(options.mirror or ""),
+        WheelIndex(index_url()),
+        Store(cache_folder() / "packages"),
+    )
+    compression = Compression.parse(options.compression)
+    folder = _locks(options)
+    images = []
+    for each in recipes:
+        own = scratch / each.platform.architecture
+        own.mkdir()
+        lock = read_lock(each, folder)
+        images.append(base_image(each, lock, origin, own, cache, compression))
+    made: Image | Index = images[0] if len(images) == 1 else Index(images)
+    places = Places(target, memo=cache, listener=show)
+    return deliver(
+        made,
+        places.destination(target, options.name),
+        [getattr(target, "tag", "") or "latest", *options.tag],
+        listener=show,
+    )
+
+
+def lock(options: argparse.Namespace) -> int:
+    """``base lock``: every lock anew, and the files that changed on stdout."""
+    folder = _locks(options)
+    folder.mkdir(parents=True, exist_ok=True)
+    mirrors, index = find_mirrors(options.mirror or ""), WheelIndex(index_url())
+    texts: dict[str, str] = {}
+    with shown(options.quiet) as show:
+        for python in SUITES:
+            for platform, locked in lock_worker(python, PLATFORMS, mirrors, show).items():
+                texts[lock_names(Recipe("worker", python, platform))[0]] = locked.text()
+        for platform in PLATFORMS:
+            name = lock_names(Recipe("cuda", DEFAULT_PYTHON, platform))[1]
+            texts[name] = lock_cuda(platform, index).text()
+    for name, text in texts.items():
+        path = folder / name
+        if not path.is_file() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+            print(path)
+    return 0
+
+
+def _recipes(options: argparse.Namespace) -> list[Recipe]:
+    texts = [text.strip() for text in (options.platform or "").split(",") if text.strip()]
+    platforms = [Platform.parse(text) for text in texts] or [Platform.of_host()]
+    return [recipe(options.name, options.python, platform) for platform in platforms]
+
+
+def _locks(options: argparse.Namespace) -> Path:
+    return Path(options.locks) if options.locks else locks_folder()
+
+
+def add_base_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    """Add the verbs of ``sematic-oci base``.
+
+    :param common: the options of every command.
+    """
+    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add = verbs.add_parser("build", help="make a base image from its lock", parents=[common])
+    add.add_argument("name", metavar="worker|cuda", help="which")
+    add.add_argument("--python", default=DEFAULT_PYTHON, help="3.11 (default) or 3.13")
+    add.add_argument("--platform", metavar="OS/CPU,...", help="default: linux on this CPU")
+    add.add_argument("--to", metavar="REF", required=True, help="as for push")
+    add.add_argument("--tag", metavar="T", action="append", default=[], help="repeatable")
+    add.add_argument("--compression", metavar="ALG[:LEVEL]", default=_COMPRESSION)
+    _add_origin(add)
+    add.set_defaults(command=build)
+    add = verbs.add_parser("lock", help="lock the packages there are today", parents=[common])
+    _add_origin(add)
+    add.set_defaults(command=lock)
+
+
+def _add_origin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mirror", metavar="URL", help="of Debian (default: this machine's apt's)")
+    parser.add_argument("--locks", metavar="DIR", help="folder of lock files (default: our own)")
