@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sematic.oci.base import Base, find_base
-from sematic.oci.base_python import PYTHON_LABEL, USUAL_PYTHON, BasePython, find_base_python
+from sematic.oci.base_python import (
+    PYTHON_LABEL,
+    USUAL_PYTHON,
+    BasePython,
+    cuda_of,
+    find_base_python,
+    recall_contents,
+)
 from sematic.oci.blob import Source
 from sematic.oci.cache import Cache
 from sematic.oci.check import check_files
@@ -153,6 +160,8 @@ def build(
     _check(plans, layers, platform, image_python, python.libc if python else "")
     image = _image(base, platform, settings, image_python).append(*layers)
     notes = [*found.notes, *_notes(settings, found.left_out)]
+    if base is not None:
+        notes += _cuda_notes(base, cache, found.groups)
     return Build(image, plans, found.interpreter, found.left_out, tuple(notes))
 
 
@@ -300,6 +309,18 @@ def _python_label(base: Base | None, python: ImagePython) -> dict[str, str]:
     if base is None or python.path != USUAL_PYTHON:
         return {}
     return {PYTHON_LABEL: python.version}
+
+
+def _cuda_notes(base: Base, cache: Cache, groups: Iterable[FileGroup]) -> Iterable[str]:
+    """What is said where CUDA would be in the image twice."""
+    there = cuda_of(base, recall_contents(base, cache))
+    own = [group.name for group in groups if group.key.startswith("nvidia-")]
+    if there and own:
+        yield (
+            f"CUDA is in the image twice: the base has {', '.join(there)}, the environment "
+            f"{', '.join(own)}; what comes with the environment is used. "
+            "A base without CUDA (worker) spares that."
+        )
 
 
 def _notes(settings: Settings, left_out: Sequence[LeftOut]) -> Iterable[str]:

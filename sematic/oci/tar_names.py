@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, NamedTuple
 
 _BLOCK = 512
 _CHUNK = 64 << 10
@@ -25,8 +25,20 @@ class TarError(Exception):
     """Bytes that are no tar, or none that is read."""
 
 
-def tar_names(file: IO[bytes]) -> Iterator[tuple[str, str]]:
-    """The path of each member, and what it links to, "" if it is no link.
+class TarName(NamedTuple):
+    """A member of a tar.
+
+    :param target: what it links to, "" if it is no link.
+    :param mode: permission bits.
+    """
+
+    path: str
+    target: str
+    mode: int
+
+
+def tar_names(file: IO[bytes]) -> Iterator[TarName]:
+    """The members of a tar, in its order.
 
     :raises TarError: it is no tar, or its headers are of a size that no honest one has.
     """
@@ -42,7 +54,11 @@ def tar_names(file: IO[bytes]) -> Iterator[tuple[str, str]]:
             continue
         if kind == _SPARSE:
             _skip_holes(file, header)
-        yield extended.path or _path(header), extended.link or _text(header[157:257])
+        yield TarName(
+            extended.path or _path(header),
+            extended.link or _text(header[157:257]),
+            _number(header[100:108]) & 0o7777,
+        )
         if kind not in _WITHOUT_DATA:
             size = size if extended.size is None else extended.size
             _skip(file, size + -size % _BLOCK)

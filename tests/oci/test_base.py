@@ -86,14 +86,13 @@ def test_an_image_is_found_by_its_tag_and_by_its_digest(
     found = base(name)
     assert (found.name, found.platform) == (name, Platform.of_host())
     assert found.labels["dev.sematic.python"] == "3.11"
-    assert len(found.layers) == 1
     repository = name.rpartition(":")[0]
     again = base(f"{repository}@{found.digest}")
     assert (again.digest, again.manifest) == (found.digest, found.manifest)
 
 
 def test_the_layers_of_a_base_can_be_read_where_they_lie(base_in_registry: str) -> None:
-    (found,) = base(base_in_registry).layers
+    found = base(base_in_registry).layers[0]
     data = b"".join(found.open())
     assert (digest_of(data), len(data)) == (found.descriptor.digest, found.descriptor.size)
 
@@ -262,7 +261,7 @@ def test_the_layers_of_a_base_with_a_label_are_never_asked_for(
     base_in_registry: str, asked: Callable[[], list[str]]
 ) -> None:
     found = base(base_in_registry)
-    assert python(found) == BasePython("3.11", "/usr/bin/python3", "")
+    assert python(found) == BasePython("3.11", "/usr/bin/python3", "glibc")
     layers = [each.descriptor.digest for each in found.layers]
     assert not [line for line in asked() if any(digest in line for digest in layers)]
 

@@ -157,10 +157,10 @@ def test_the_names_in_a_tar_are_those_that_tarfile_wrote(entries: list[Entry], f
         for name, target, size in entries:
             member = tarfile.TarInfo(name)
             member.type = tarfile.SYMTYPE if target else tarfile.REGTYPE
-            member.linkname, member.size = target, 0 if target else size
+            member.linkname, member.size, member.mode = target, 0 if target else size, size
             tar.addfile(member, BytesIO(bytes(member.size)))
     file.seek(0)
-    expected = [(name, target) for name, target, _ in entries]
+    expected = entries
     assert list(tar_names(file)) == expected
 
 

@@ -119,9 +119,9 @@ def docker(peers_cache: Path) -> Iterator[Docker]:
 
 @pytest.fixture(scope="session")
 def base_layout(peers_cache: Path) -> Path:
-    """An OCI layout with Python 3.11 on Debian, not to be written to.
+    """An OCI layout of the project's own base with Python 3.11, not to be written to.
 
-    One gzip layer; tag `worker` has the label dev.sematic.python=3.11, tag `plain` has no label.
+    gzip layers; tag `worker` has the labels of a base, tag `plain` has none.
     """
     return base_folder()
 

@@ -9,35 +9,41 @@ Five things, each only where it is missing:
    that reads zstd, which need no library but the C library; and the image-spec's JSON schemas.
 3. Debian's docker.io, unpacked into the cache and not installed.
 4. zuul-registry from PyPI, with what it needs, in a folder of the cache.
-5. A base image with Python: an OCI layout in the cache, built by mmdebstrap.
+5. The project's own base `worker`: an OCI layout in the cache, built from its lock.
 
 The cache is `$SEMATIC_TEST_CACHE`, else `sematic-tests` in the user's cache folder; to get newer
-tools or a newer base, delete it. Needs root (apt, mmdebstrap). Uses the standard library only.
+tools or a newer base, delete it. Needs root (apt).
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import json
-import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
+from sematic.oci import bases
+from sematic.oci.bases.build import Origin, base_image
+from sematic.oci.bases.lock import Lock, locks_folder, read_lock
+from sematic.oci.bases.mirrors import find_mirrors
+from sematic.oci.bases.recipes import recipe
+from sematic.oci.bases.store import Store
+from sematic.oci.bases.wheels import WheelIndex, index_url
+from sematic.oci.cache import Cache
+from sematic.oci.compression import Compression
+from sematic.oci.delivery import deliver
+from sematic.oci.errors import OCIError
+from sematic.oci.layout import Layout
+from sematic.oci.manifest import Platform
+from sematic.oci.reference import LayoutReference
 from tests.peers.cache import build, cache_folder, is_stamped, lock
 from tests.peers.debian import (
-    BOOKWORM,
     InstallError,
     check_machine,
-    debian_uri,
     exit_code,
     patiently,
     private_apt,
@@ -56,7 +62,6 @@ PACKAGES: tuple[tuple[str, ...], ...] = (
     ("runc", "containerd.io"),
     ("crun",),
     ("containerd", "containerd.io"),
-    ("mmdebstrap",),
     ("mount",),
 )
 SID_TOOLS = ("cosign", "crane", "oras", "umoci")
@@ -65,31 +70,8 @@ ZUUL_REGISTRY = "zuul-registry==1.3.0"
 ZUUL_NEEDS = ("cherrypy", "pyjwt<3", "pyyaml", "routes", "sha256")
 SCHEMA_PACKAGE = "golang-github-opencontainers-image-spec-dev"
 
-BASE_SUITE = BOOKWORM
 BASE_PYTHON = "3.11"
-BASE_INCLUDE = ("python3", "ca-certificates")
-BASE_LABELS: Mapping[str, Mapping[str, str]] = {
-    "worker": {"dev.sematic.python": BASE_PYTHON},
-    "plain": {},
-}
-# Left out of the base: what no test reads, and what mmdebstrap copies from this machine.
-BASE_DROPPED = (
-    "dev/",
-    "etc/apt/sources.list",
-    "etc/hostname",
-    "etc/resolv.conf",
-    "usr/share/doc/",
-    "usr/share/info/",
-    "usr/share/lintian/",
-    "usr/share/locale/",
-    "usr/share/man/",
-    "var/cache/apt/",
-    "var/lib/apt/lists/",
-    "var/log/",
-)
-# The base's only time stamp, so that the same packages give the same digests (2024-01-01).
-BASE_EPOCH = 1704067200
-BASE_CREATED = "2024-01-01T00:00:00Z"
+BASE = recipe("worker", BASE_PYTHON, Platform.of_host())
 
 # Changing what is built must change the stamp; raise it when the code above the data changes.
 RECIPE = 2
@@ -102,7 +84,7 @@ def tools_folder() -> Path:
 
 
 def base_folder() -> Path:
-    """An OCI image layout with the tags of `BASE_LABELS`."""
+    """An OCI image layout with the tags `worker` and, without labels, `plain`."""
     return cache_folder() / "base"
 
 
@@ -126,7 +108,7 @@ def missing() -> list[str]:
     if not is_stamped(zuul_folder(), _zuul_stamp()):
         found.append(f"{ZUUL_REGISTRY} (from PyPI)")
     if not is_stamped(base_folder(), _base_stamp()):
-        found.append(f"base image (mmdebstrap {BASE_SUITE})")
+        found.append(f"base image ({BASE})")
     return found
 
 
@@ -157,7 +139,11 @@ def _zuul_stamp() -> str:
 
 
 def _base_stamp() -> str:
-    return f"{RECIPE} {BASE_SUITE} {' '.join(BASE_INCLUDE)} {json.dumps(BASE_LABELS)}\n"
+    """Of the lock and of the code that makes the image of it."""
+    made = hashlib.sha256(_base_lock().text().encode())
+    for path in sorted(Path(bases.__file__).parent.glob("*.py")):
+        made.update(path.read_bytes())
+    return f"{RECIPE} {made.hexdigest()}\n"
 
 
 # Debian packages of the machine's own release
@@ -222,120 +208,22 @@ def _unpack_sid_tools(folder: Path) -> None:
 
 
 def _build_base(layout: Path) -> None:
-    say(f"building the base image ({BASE_SUITE}, {' '.join(BASE_INCLUDE)}): about a minute")
-    architecture = run("dpkg", "--print-architecture").strip()
-    blobs = layout / "blobs/sha256"
-    blobs.mkdir(parents=True)
-    layer = blobs / "layer"
-    _write_layer(layer)
-    with layer.open("rb") as file, gzip.open(layer) as tar:
-        digest, diff_id = _digest(file), _digest(tar)
-    size = layer.stat().st_size
-    layer.rename(blobs / digest.removeprefix("sha256:"))
-    layer_descriptor = _descriptor("layer.v1.tar+gzip", digest, size)
-
-    manifests = []
-    for tag, labels in BASE_LABELS.items():
-        config = _config(architecture, diff_id, labels)
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": _add_blob(blobs, "config.v1+json", config),
-            "layers": [layer_descriptor],
-        }
-        descriptor = _add_blob(blobs, "manifest.v1+json", manifest)
-        descriptor["annotations"] = {"org.opencontainers.image.ref.name": tag}
-        manifests.append(descriptor)
-    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": manifests}))
-    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    say("building the base image")
+    gzip = Compression.parse("gzip")  # which every format and every tool knows
+    with tempfile.TemporaryDirectory(prefix="base-", dir=layout.parent) as name:
+        scratch = Path(name)
+        origin = Origin(find_mirrors(), WheelIndex(index_url()), Store(scratch / "packages"))
+        try:
+            image = base_image(BASE, _base_lock(), origin, scratch, Cache(scratch), gzip)
+            plain = replace(image, config=replace(image.config, labels={}))
+            for tag, each in (("worker", image), ("plain", plain)):
+                deliver(each, Layout(LayoutReference(str(layout))), [tag])
+        except OCIError as error:
+            raise InstallError(str(error)) from None
 
 
-def _config(architecture: str, diff_id: str, labels: Mapping[str, str]) -> dict[str, object]:
-    config: dict[str, object] = {
-        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-        "Cmd": ["/usr/bin/python3"],
-    }
-    if labels:
-        config["Labels"] = dict(labels)
-    return {
-        "created": BASE_CREATED,
-        "architecture": architecture,
-        "os": "linux",
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-        "history": [{"created": BASE_CREATED, "created_by": f"mmdebstrap {BASE_SUITE}"}],
-    }
-
-
-def _add_blob(blobs: Path, kind: str, value: object) -> dict[str, object]:
-    data = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-    digest = _digest(io.BytesIO(data))
-    (blobs / digest.removeprefix("sha256:")).write_bytes(data)
-    return _descriptor(kind, digest, len(data))
-
-
-def _descriptor(kind: str, digest: str, size: int) -> dict[str, object]:
-    return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": size}
-
-
-def _digest(file: IO[bytes] | gzip.GzipFile) -> str:
-    sha256 = hashlib.sha256()
-    while data := file.read(1 << 20):
-        sha256.update(data)
-    return f"sha256:{sha256.hexdigest()}"
-
-
-def _write_layer(layer: Path) -> None:
-    """Write the root file system as a gzip layer."""
-    command = [
-        "mmdebstrap",
-        "--mode=root",
-        "--variant=minbase",
-        f"--include={','.join(BASE_INCLUDE)}",
-        '--aptopt=Acquire::Check-Valid-Until "false"',
-        "--format=tar",
-        BASE_SUITE,
-        "-",
-        debian_uri(),
-    ]
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(BASE_EPOCH), "LC_ALL": "C"}
-    with (
-        tempfile.TemporaryFile() as log,
-        layer.open("wb") as file,
-        gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment) as process,
-    ):
-        assert process.stdout is not None
-        with suppress(tarfile.ReadError):  # it failed before it wrote an archive; told below
-            _copy_kept(process.stdout, compressed)
-        if process.wait() != 0:
-            log.seek(0)
-            last = log.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise InstallError(f"mmdebstrap failed: {''.join(last)}")
-
-
-def _copy_kept(source: IO[bytes], target: gzip.GzipFile) -> None:
-    """Copy a tar stream without the entries of `BASE_DROPPED` and with plain relative names."""
-    with (
-        tarfile.open(fileobj=source, mode="r|") as reader,
-        tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as writer,
-    ):
-        for member in reader:
-            member.name = member.name.removeprefix("./")
-            if member.name in ("", ".") or _is_dropped(member):
-                continue
-            if member.islnk():
-                member.linkname = member.linkname.removeprefix("./")
-            member.pax_headers = {}
-            member.mtime = int(member.mtime)
-            writer.addfile(member, reader.extractfile(member) if member.isreg() else None)
-
-
-def _is_dropped(member: tarfile.TarInfo) -> bool:
-    return any(
-        member.name.startswith(dropped) if dropped.endswith("/") else member.name == dropped
-        for dropped in BASE_DROPPED
-    )
+def _base_lock() -> Lock:
+    return read_lock(BASE, locks_folder())
 
 
 if __name__ == "__main__":

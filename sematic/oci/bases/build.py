@@ -6,13 +6,14 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from sematic.oci.base_python import CUDA_LABEL, LIBC_LABEL, PYTHON_LABEL
 from sematic.oci.bases.deb import Package, read_deb
 from sematic.oci.bases.dpkg_database import database
 from sematic.oci.bases.files import entries_of
@@ -28,10 +29,11 @@ from sematic.oci.compression import Compression
 from sematic.oci.errors import BaseError
 from sematic.oci.files import FileEntry
 from sematic.oci.image import Image
-from sematic.oci.base_python import CUDA_LABEL, LIBC_LABEL, PYTHON_LABEL
 from sematic.oci.layer import Layer, Made
 from sematic.oci.runtime import DEFAULT_PATH, HOME
 from sematic.oci.tar import source_date_epoch
+
+_Entries = Callable[[], Iterable[FileEntry]]
 
 _RECIPE = b"1"
 """Counted up whenever the same packages are to become another layer than before."""
@@ -65,15 +67,15 @@ def base_image(
     :param scratch: a folder for the packages while they are read; it must outlive the image.
     """
     materials = _Materials(lock, origin, scratch)
-    layers = [
+    layers: list[tuple[str, _Entries]] = [
         ("Debian", materials.system),
         (f"Python {recipe.python}", materials.python),
+        *(
+            (f"{wheel.name} {wheel.version}", partial(materials.libraries, wheel, recipe))
+            for wheel in lock.wheels
+        ),
+        ("settings", partial(materials.settings, recipe)),
     ]
-    layers += [
-        (f"{wheel.name} {wheel.version}", partial(materials.libraries, wheel, recipe))
-        for wheel in lock.wheels
-    ]
-    layers.append(("settings", partial(materials.settings, recipe)))
     image = Image(recipe.platform).append(
         *(_layer(name, entries, lock, compression, cache) for name, entries in layers)
     )
@@ -166,7 +168,7 @@ def _is_above(name: str) -> bool:
 
 def _layer(
     name: str,
-    entries: Callable[[], Iterator[FileEntry] | Sequence[FileEntry]],
+    entries: _Entries,
     lock: Lock,
     compression: Compression,
     cache: Cache,

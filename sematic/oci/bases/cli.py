@@ -7,6 +7,8 @@ import json
 import tempfile
 from pathlib import Path
 
+from sematic.oci.base import find_base
+from sematic.oci.base_check import check_base, check_text
 from sematic.oci.bases.build import Origin, base_image
 from sematic.oci.bases.lock import lock_names, locks_folder, read_lock
 from sematic.oci.bases.locking import lock_cuda, lock_worker
@@ -18,7 +20,8 @@ from sematic.oci.cache import Cache, cache_folder
 from sematic.oci.commands import say
 from sematic.oci.compression import Compression
 from sematic.oci.delivery import Delivery, deliver
-from sematic.oci.events import Listener
+from sematic.oci.errors import LayerChanged
+from sematic.oci.events import Listener, Noticed
 from sematic.oci.image import Image
 from sematic.oci.index import Index
 from sematic.oci.manifest import Platform
@@ -27,6 +30,7 @@ from sematic.oci.progress import shown
 from sematic.oci.reference import parse_reference
 from sematic.oci.report import delivery_json, delivery_text
 
+_TRIES = 3
 _COMPRESSION = "zstd:9"  # a base is made once and pulled often
 
 
@@ -61,12 +65,13 @@ def _deliver(
         images.append(base_image(each, lock, origin, own, cache, compression))
     made: Image | Index = images[0] if len(images) == 1 else Index(images)
     places = Places(target, memo=cache, listener=show)
-    return deliver(
-        made,
-        places.destination(target, options.name),
-        [getattr(target, "tag", "") or "latest", *options.tag],
-        listener=show,
-    )
+    tags = [target.tag or "latest", *options.tag]
+    for _ in range(_TRIES - 1):
+        try:
+            return deliver(made, places.destination(target, options.name), tags, listener=show)
+        except LayerChanged as error:  # it is remembered of another version of this code
+            show(Noticed(f"{error}; once more"))
+    return deliver(made, places.destination(target, options.name), tags, listener=show)
 
 
 def lock(options: argparse.Namespace) -> int:
@@ -88,6 +93,17 @@ def lock(options: argparse.Namespace) -> int:
             path.write_text(text, "utf-8")
             print(path)
     return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """``base check``: exit code 1 if the image cannot be a base."""
+    platform = Platform.parse(options.platform) if options.platform else None
+    cache = Cache()
+    with shown(options.quiet) as show:
+        source = Places(memo=cache, listener=show).source(parse_reference(options.reference))
+        found = check_base(find_base(source, cache, platform), cache, show)
+    print(json.dumps(found.to_dict(), indent=2) if options.json else "\n".join(check_text(found)))
+    return 0 if found.is_base else 1
 
 
 def _recipes(options: argparse.Namespace) -> list[Recipe]:
@@ -118,6 +134,11 @@ def add_base_commands(parser: argparse.ArgumentParser, common: argparse.Argument
     add = verbs.add_parser("lock", help="lock the packages there are today", parents=[common])
     _add_origin(add)
     add.set_defaults(command=lock)
+
+    add = verbs.add_parser("check", help="say what an image has as a base", parents=[common])
+    add.add_argument("reference", metavar="REF", help="a registry's image or oci-layout:DIR[:TAG]")
+    add.add_argument("--platform", metavar="OS/CPU", help="which image of an index")
+    add.set_defaults(command=check)
 
 
 def _add_origin(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,7 @@ def stanzas(lines: Iterable[str]) -> Iterator[Stanza]:
     """The stanzas of a file, given line by line; comments are passed over."""
     found: Stanza = {}
     name = ""
-    for line in lines:
-        line = line.rstrip("\n")
+    for line in (line.rstrip("\n") for line in lines):
         if not line.strip():
             if found:
                 yield found

@@ -1,4 +1,4 @@
-"""A .deb: an ar archive of two tars (deb(5)). Its files are streamed, and never unpacked to disk."""
+"""A .deb: an ar archive of two tars (deb(5)). Its files are read, and never unpacked to disk."""
 
 from __future__ import annotations
 

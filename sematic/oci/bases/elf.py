@@ -32,7 +32,7 @@ def soname(file: IO[bytes], start: int = 0) -> str | None:
             loads.append((address, where, length))
         elif kind == _DYNAMIC:
             dynamic = _read(file, start + where, length)
-    tags = {tag: value for tag, value in struct.iter_unpack("<QQ", dynamic[: len(dynamic) & ~15])}
+    tags = dict(struct.iter_unpack("<QQ", dynamic[: len(dynamic) & ~15]))
     if not dynamic:
         return None
     if _SONAME not in tags or _STRTAB not in tags:

@@ -40,9 +40,9 @@ def entries_of(packages: Iterable[Package]) -> Iterator[FileEntry]:
                 or (top and member.kind != "folder" and top[0] == member.path)
             ):
                 yield _entry(member)
-    for top in sorted(tops):
-        yield FileEntry.folder(f"usr/{top}")
-        yield FileEntry.link(top, f"usr/{top}")
+    for name in sorted(tops):
+        yield FileEntry.folder(f"usr/{name}")
+        yield FileEntry.link(name, f"usr/{name}")
 
 
 def _entry(member: Member) -> FileEntry:

@@ -51,7 +51,6 @@ _RULES = (
     *("-usr/share/applications/*", "-usr/share/pixmaps/*", "-usr/share/bash-completion/*"),
     *("-usr/lib/python3*/test/*", "-usr/lib/python3*/*/test/*", "-usr/lib/python3*/*/tests/*"),
     *("-usr/lib/python3*/pydoc_data/*", "-usr/share/gcc/*", "-usr/lib/valgrind/*"),
-    *("-usr/lib/*/gconv/*", "+usr/lib/*/gconv/gconv-modules*", "+usr/lib/*/gconv/UTF*.so"),
     *("-var/run", "-var/lock"),  # links elsewhere, as base-files makes them
     *("-usr/share/zoneinfo/right/*", "-usr/lib/systemd/*", "-etc/cron*", "-etc/init.d/*"),
 )

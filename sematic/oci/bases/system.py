@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sematic.oci.bases.deb import Package, Slice
 from sematic.oci.files import FileEntry
@@ -26,7 +26,6 @@ _COPIES: Mapping[str, str] = {
 _ALTERNATIVES: Mapping[str, str] = {
     "usr/bin/awk": "usr/bin/mawk",
     "usr/bin/nawk": "usr/bin/mawk",
-    "usr/bin/pager": "usr/bin/more",
     "usr/bin/which": "usr/bin/which.debianutils",
 }
 _FOLDERS: Mapping[str, int] = {
@@ -59,9 +58,6 @@ def system_entries(packages: Iterable[Package]) -> Iterator[FileEntry]:
     yield FileEntry.link("etc/dpkg/origins/default", "debian")
     for make in (_alternatives, _shells, _certificates, _time_zone):
         yield from make(contents)
-
-
-_Maker = Callable[[Mapping[str, Slice]], Iterator[FileEntry]]
 
 
 def _alternatives(contents: Mapping[str, Slice]) -> Iterator[FileEntry]:

@@ -1,0 +1,156 @@
+"""Whether an image can be a base, or be run as it is: each requirement, and what it has besides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from sematic.oci.base import Base
+from sematic.oci.base_contents import Contents, read_contents
+from sematic.oci.base_python import (
+    PYTHON_LABEL,
+    cuda_of,
+    python_of,
+    recall_contents,
+    remember_contents,
+)
+from sematic.oci.events import Listener, Noticed
+from sematic.oci.memo import Memo
+from sematic.oci.runtime import WORKER
+from sematic.oci.untrusted import one_line
+
+Verdict = Literal["yes", "push", "no"]
+"""It holds; it does not, and ``push`` sees to it; it does not, and nobody does."""
+
+_WRITABLE = 0o002
+_FIRST = WORKER.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One requirement."""
+
+    requirement: str
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCheck:
+    """What a base has.
+
+    :param distributions: installed Python distributions, as ``numpy 2.4.6``.
+    :param cuda: what it has of CUDA: wheels, or libraries.
+    """
+
+    reference: str
+    digest: str
+    platform: str
+    answers: tuple[Answer, ...]
+    distributions: tuple[str, ...]
+    cuda: tuple[str, ...]
+
+    @property
+    def is_base(self) -> bool:
+        """Whether an environment can be put on top of it."""
+        return all(answer.verdict != "no" for answer in self.answers)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "is_base": self.is_base}
+
+
+def check_base(base: Base, memo: Memo, listener: Listener) -> BaseCheck:
+    """Read all of a base, unless that is remembered.
+
+    :raises BaseError: a layer cannot be read.
+    """
+    contents = recall_contents(base, memo, is_whole=True)
+    if contents is None:
+        listener(Noticed(f"reading the layers of {base.name} once"))
+        contents = read_contents(base, folders=frozenset({_home(base).strip("/")}))
+        remember_contents(base, memo, contents, is_whole=True)
+    return BaseCheck(
+        base.name,
+        base.digest,
+        str(base.platform),
+        tuple(_answers(base, contents)),
+        tuple(sorted(set(contents.distributions.values()))),
+        cuda_of(base, contents),
+    )
+
+
+def _home(base: Base) -> str:
+    return base.environment().get("HOME", "")
+
+
+def _answers(base: Base, contents: Contents) -> Iterator[Answer]:
+    yield _interpreter(base, contents)
+    yield _libc(contents)
+    yield Answer("architecture", "yes", str(base.platform))
+    yield _links(contents)
+    yield _writable_home(base, contents)
+    yield _entrypoint(base)
+
+
+def _interpreter(base: Base, contents: Contents) -> Answer:
+    python = python_of(base, contents)
+    if python is None:
+        return Answer(
+            "interpreter", "no", "there is no /usr/bin/python3, and no /usr/local/bin/python3"
+        )
+    labelled = base.labels.get(PYTHON_LABEL, python.version)
+    if labelled != python.version:
+        return Answer(
+            "interpreter",
+            "no",
+            f"{python.path} is Python {python.version}, but the label {PYTHON_LABEL} says "
+            f"{labelled}",
+        )
+    return Answer("interpreter", "yes", f"{python.path}, Python {python.version}")
+
+
+def _libc(contents: Contents) -> Answer:
+    if not contents.libc:
+        return Answer("C library", "no", "there is no loader of glibc or musl")
+    wheels = {"glibc": "manylinux", "musl": "musllinux"}[contents.libc]
+    return Answer("C library", "yes", f"{contents.libc}: it runs {wheels} wheels")
+
+
+def _links(contents: Contents) -> Answer:
+    found = {f"/{name}": target for name, target in sorted(contents.links.items())}
+    if f"/{_FIRST}" in found:
+        where = found[f"/{_FIRST}"]
+        return Answer("links", "no", f"/{_FIRST} is a link to {where}, and layers would replace it")
+    text = ", ".join(f"{path} -> {target}" for path, target in found.items())
+    return Answer("links", "yes", text or "none below /")
+
+
+def _writable_home(base: Base, contents: Contents) -> Answer:
+    home = _home(base)
+    if contents.modes.get(home.strip("/"), 0) & _WRITABLE:
+        return Answer("home", "yes", f"{home}, writable under any user id")
+    what = f"{home} is not writable under any user id" if home else "HOME is not set"
+    return Answer("home", "push", f"{what}; push makes one")
+
+
+def _entrypoint(base: Base) -> Answer:
+    found = (base.config.get("config") or {}).get("Entrypoint")
+    if found == [f"/{WORKER}"]:
+        return Answer("entrypoint", "yes", f"/{WORKER}")
+    return Answer(
+        "entrypoint", "push", f"{' '.join(map(str, found or ())) or 'none'}; push sets it"
+    )
+
+
+def check_text(check: BaseCheck) -> Iterator[str]:
+    """An answer for people, line by line."""
+    yield one_line(check.reference, 300)
+    yield f"{'digest':14}{check.digest}"
+    for answer in check.answers:
+        yield f"{answer.requirement:14}{answer.verdict:6}{one_line(answer.text, 300)}"
+    yield f"{'distributions':14}{len(check.distributions)}" + "".join(
+        f"\n  {one_line(text)}" for text in check.distributions
+    )
+    if check.cuda:
+        yield f"{'CUDA':14}{one_line(', '.join(check.cuda), 300)}"
