@@ -135,12 +135,11 @@ def _writable_home(base: Base, contents: Contents) -> Answer:
 
 
 def _entrypoint(base: Base) -> Answer:
-    found = (base.config.get("config") or {}).get("Entrypoint")
+    found = (base.config.get("config") or {}).get("Entrypoint") or []
     if found == [f"/{WORKER}"]:
         return Answer("entrypoint", "yes", f"/{WORKER}")
-    return Answer(
-        "entrypoint", "push", f"{' '.join(map(str, found or ())) or 'none'}; push sets it"
-    )
+    text = " ".join(map(str, found)) if isinstance(found, list) else str(found)
+    return Answer("entrypoint", "push", f"{text or 'none'}; push sets it")
 
 
 def check_text(check: BaseCheck) -> Iterator[str]:

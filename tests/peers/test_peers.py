@@ -79,7 +79,7 @@ def test_the_base_has_a_tag_with_the_label_and_one_without(
 ) -> None:
     worker = skopeo.config(f"oci:{base_layout}:worker")
     plain = skopeo.config(f"oci:{base_layout}:plain")
-    assert worker["config"]["Labels"] == {"dev.sematic.python": "3.11"}
+    assert worker["config"]["Labels"] == {"dev.sematic.python": "3.11", "dev.sematic.libc": "glibc"}
     assert "Labels" not in plain["config"]
     assert worker["rootfs"] == plain["rootfs"]
 
@@ -89,7 +89,7 @@ def test_a_pushed_image_is_valid_and_has_its_digest(
 ) -> None:
     crane.validate(base_in_registry)
     assert crane.digest(base_in_registry) == digest_of(base_layout, "worker")
-    assert len(crane.manifest(base_in_registry)["layers"]) == 1
+    assert len(crane.manifest(base_in_registry)["layers"]) == 3
 
 
 def test_the_second_registry_takes_the_same_image(

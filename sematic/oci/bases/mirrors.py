@@ -22,6 +22,7 @@ _DEFAULTS = {
 _RELEASES = r"bullseye|bookworm|trixie|forky|sid|(?:old)*stable|testing|unstable"
 _SUITE = re.compile(rf"(?:{_RELEASES})(?P<security>-security|/updates)?(?:-updates|-backports)?")
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(.*)")
+_KEY = re.compile(r"signed-by=(\S+)", re.IGNORECASE)
 _CHUNK = 256 << 10
 
 
@@ -162,12 +163,11 @@ def _deb822(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 def _one_line(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
         found = _ONE_LINE.match(line.partition("#")[0].strip())
-        if found and "main" in found[4].split() and _is_debians(found["options"] or ""):
+        key = _KEY.search((found["options"] or "") if found else "")
+        if found and "main" in found[4].split() and _is_debians(key[1] if key else ""):
             yield found["uri"], found["suite"]
 
 
-def _is_debians(signed_by: str) -> bool:
+def _is_debians(key: str) -> bool:
     """Whether it may be Debian's own: others' archives use the same words, with other keys."""
-    return "signed-by" not in signed_by.lower().replace("signed-by=", "signed-by") or (
-        "debian-archive" in signed_by
-    )
+    return not key or "debian-archive" in key

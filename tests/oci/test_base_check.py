@@ -1,0 +1,147 @@
+"""What an image has as a base: each requirement, and what is remembered of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sematic.oci.base import Base
+from sematic.oci.base_check import BaseCheck, check_base, check_text
+from sematic.oci.base_python import CUDA_LABEL, LIBC_LABEL, PYTHON_LABEL, find_base_python
+from sematic.oci.delivery import deliver
+from sematic.oci.events import Event, ignore
+from sematic.oci.files import FileEntry
+from sematic.oci.image import Image
+from sematic.oci.layer import Layer
+from sematic.oci.memo import Forgetful
+from tests.oci.images import AMD64, base_of, layout, links
+
+GLIBC = FileEntry.from_bytes("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", b"\x7fELF")
+GOOD = (GLIBC, *links(usr__bin__python3="python3.11", bin="usr/bin"))
+
+
+def base(folder: Path, *layers: Iterable[FileEntry], **config: Any) -> Base:
+    image = Image(AMD64).append(*(Layer(f"{n}", entries) for n, entries in enumerate(layers)))
+    deliver(image.configured(**config), layout(folder / "l"), ["latest"])
+    return base_of(folder / "l")
+
+
+def check(found: Base) -> BaseCheck:
+    return check_base(found, Forgetful(), ignore)
+
+
+def verdicts(found: BaseCheck) -> dict[str, str]:
+    return {answer.requirement: answer.verdict for answer in found.answers}
+
+
+def text(found: BaseCheck, requirement: str) -> str:
+    return next(each.text for each in found.answers if each.requirement == requirement)
+
+
+def test_a_base_has_an_interpreter_and_a_c_library_and_push_does_the_rest(tmp_path: Path) -> None:
+    found = check(base(tmp_path, GOOD))
+    assert verdicts(found) == {
+        "interpreter": "yes",
+        "C library": "yes",
+        "architecture": "yes",
+        "links": "yes",
+        "home": "push",
+        "entrypoint": "push",
+    }
+    assert found.is_base
+    assert text(found, "interpreter") == "/usr/bin/python3, Python 3.11"
+    assert text(found, "links") == "/bin -> usr/bin"
+
+
+def test_an_image_that_push_made_has_all_of_it(tmp_path: Path) -> None:
+    home = FileEntry.folder("sematic/home", 0o1777)
+    config = {"env": {"HOME": "/sematic/home"}, "entrypoint": ["/sematic/bin/worker"]}
+    found = check(base(tmp_path, GOOD, [home], **config))
+    assert set(verdicts(found).values()) == {"yes"}
+    assert text(found, "home") == "/sematic/home, writable under any user id"
+
+
+def test_a_home_that_its_owner_alone_may_write_is_told(tmp_path: Path) -> None:
+    home = FileEntry.folder("root", 0o700)
+    found = check(base(tmp_path, [*GOOD, home], env={"HOME": "/root"}))
+    assert text(found, "home") == "/root is not writable under any user id; push makes one"
+
+
+@pytest.mark.parametrize(
+    ("layers", "labels", "requirement", "said"),
+    [
+        ([[GLIBC]], {}, "interpreter", "there is no /usr/bin/python3"),
+        ([GOOD], {PYTHON_LABEL: "3.12"}, "interpreter", "is Python 3.11, but the label"),
+        ([links(usr__bin__python3="python3.11")], {}, "C library", "no loader of glibc or musl"),
+        ([[*GOOD, *links(sematic="opt/x")]], {}, "links", "/sematic is a link to opt/x"),
+        (
+            [GOOD, [FileEntry.from_bytes("usr/bin/.wh.python3", b"")]],
+            {},
+            "interpreter",
+            "there is no /usr/bin/python3",
+        ),
+    ],
+)
+def test_what_is_lacking_is_said(
+    layers: Sequence[Sequence[FileEntry]],
+    labels: dict[str, str],
+    requirement: str,
+    said: str,
+    tmp_path: Path,
+) -> None:
+    found = check(base(tmp_path, *layers, labels=labels))
+    assert not found.is_base
+    assert verdicts(found)[requirement] == "no"
+    assert said in text(found, requirement)
+
+
+def test_the_distributions_of_a_base_are_listed(tmp_path: Path) -> None:
+    site = "usr/lib/python3/dist-packages"
+    lower = [
+        FileEntry.from_bytes(f"{site}/numpy-1.24.2.dist-info/METADATA", b""),
+        FileEntry.from_bytes(f"{site}/old-1.0.dist-info/METADATA", b""),
+        FileEntry.from_bytes(f"{site}/egg-2.0.egg-info", b""),
+        FileEntry.from_bytes("srv/data-1.0.dist-info", b""),
+    ]
+    upper = [FileEntry.from_bytes(f"{site}/.wh.old-1.0.dist-info", b"")]
+    found = check(base(tmp_path, [*GOOD, *lower], upper))
+    assert found.distributions == ("egg 2.0", "numpy 1.24.2")
+    assert "distributions 2\n  egg 2.0\n  numpy 1.24.2" in "\n".join(check_text(found))
+
+
+def test_cuda_is_known_by_its_label_or_by_its_libraries(tmp_path: Path) -> None:
+    library = FileEntry.from_bytes("usr/local/cuda/lib64/libcudart.so.12", b"")
+    assert check(base(tmp_path / "a", [*GOOD, library])).cuda == ("libcudart.so.12",)
+    labels = {CUDA_LABEL: "nvidia-cublas-cu12==12.9.3.13"}
+    assert check(base(tmp_path / "b", GOOD, labels=labels)).cuda == (labels[CUDA_LABEL],)
+
+
+def test_a_base_is_read_once_for_its_check_and_for_push(tmp_path: Path) -> None:
+    memo = Forgetful()
+    told: list[Event] = []
+    found = base(tmp_path, GOOD)
+    first = check_base(found, memo, told.append)
+    assert len(told) == 1
+    for blob in (tmp_path / "l/blobs/sha256").iterdir():
+        if blob.stat().st_size == found.layers[0].descriptor.size:
+            blob.unlink()  # so that nobody reads it
+    assert check_base(found, memo, told.append) == first
+    assert find_base_python(found, memo, told.append).version == "3.11"
+    assert len(told) == 1
+
+
+def test_a_part_of_a_base_is_not_taken_for_all_of_it(tmp_path: Path) -> None:
+    memo = Forgetful()
+    upper = [FileEntry.from_bytes("usr/lib/python3/dist-packages/a-1.dist-info/METADATA", b"")]
+    found = base(tmp_path, GOOD, upper)
+    find_base_python(found, memo, ignore)
+    assert check_base(found, memo, ignore).distributions == ("a 1",)
+
+
+def test_labels_spare_push_the_reading_and_a_check_reads_all_the_same(tmp_path: Path) -> None:
+    found = base(tmp_path, [GLIBC], labels={PYTHON_LABEL: "3.11", LIBC_LABEL: "glibc"})
+    assert find_base_python(found, Forgetful(), ignore).version == "3.11"
+    assert not check(found).is_base
