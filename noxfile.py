@@ -42,7 +42,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every module, with real registries and layouts."""
     peers(session)
-    ignored = [f"--ignore=tests/{folder}" for folder in ("docs", "e2e", "peers")]
+    ignored = [f"--ignore=tests/{folder}" for folder in ("cuda", "docs", "e2e", "peers")]
     session.run("pytest", "tests", *ignored, *session.posargs)
 
 
@@ -54,6 +54,13 @@ def e2e(session: nox.Session) -> None:
     # Where it cannot be built, its tests say so.
     session.run("python", "-m", "tests.peers.kubernetes.build", success_codes=(0, 1))
     session.run("pytest", "tests/peers", "tests/e2e", *session.posargs)
+
+
+@nox.session
+def bases(session: nox.Session) -> None:
+    """The base with CUDA, which is too large for every day: it downloads and writes gigabytes."""
+    peers(session)
+    session.run("pytest", "tests/cuda", *session.posargs)
 
 
 @nox.session

@@ -1,6 +1,6 @@
 """What this machine remembers between runs: one SQLite file, which may be lost at any time.
 
-It holds no layer bytes: only what came out when layers were made, small documents (base
+The file holds no layer bytes: only what came out when layers were made, small documents (base
 manifests and configs, listings), and what was last seen where. All of it is a hint that is
 checked where it matters. A damaged file is set aside and begun anew; a folder that cannot be
 written means that nothing is remembered, and is said once.
@@ -25,6 +25,9 @@ _log = logging.getLogger("sematic.oci.cache")
 _Value = TypeVar("_Value")
 
 _FILE = "oci-1.sqlite"  # the number is the version of what is in it
+PACKAGES = "packages"
+"""The folder beside it with what bases are made of, which may be lost as well."""
+
 _DAY = 86400
 _KEEP_DAYS = 30
 _TABLES = """
@@ -140,9 +143,9 @@ class Cache:
             db.execute("vacuum")
             return gone
 
-        for look in self.folder.glob("looks/*"):
-            if look.stat().st_mtime <= before:
-                look.unlink(missing_ok=True)
+        for kept in (*self.folder.glob("looks/*"), *self.folder.glob(f"{PACKAGES}/*")):
+            if int(kept.stat().st_mtime) <= before:
+                kept.unlink(missing_ok=True)
         for old in self.folder.glob("oci-*.sqlite*"):
             if not old.name.startswith(_FILE) or ".damaged" in old.name:
                 old.unlink(missing_ok=True)

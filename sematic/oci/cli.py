@@ -108,6 +108,24 @@ def _logout(options: argparse.Namespace) -> int:
     return logout(options)
 
 
+def _base_build(options: argparse.Namespace) -> int:
+    from sematic.oci.bases.cli import build
+
+    return build(options)
+
+
+def _base_lock(options: argparse.Namespace) -> int:
+    from sematic.oci.bases.cli import lock
+
+    return lock(options)
+
+
+def _base_check(options: argparse.Namespace) -> int:
+    from sematic.oci.bases.cli import check
+
+    return check(options)
+
+
 def _cache_info(options: argparse.Namespace) -> int:
     from sematic.oci.cache import Cache
     from sematic.oci.report import size_text
@@ -209,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_talk_options(add)
     add.set_defaults(command=_logout)
 
-    _add_base(commands.add_parser("base", help="base images made here, and what others have"))
+    _add_base_commands(commands.add_parser("base", help="base images: made, locked, checked"))
 
     cache = commands.add_parser("cache", help="what this machine remembers")
     verbs = cache.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -224,12 +242,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_base(parser: argparse.ArgumentParser) -> None:
-    from sematic.oci.bases.cli import add_base_commands
+def _add_base_commands(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add = verbs.add_parser("build", help="make one of the project's own from its lock")
+    add.add_argument("name", metavar="worker|cuda", help="which")
+    add.add_argument("--python", metavar="3.11|3.13", help="its Python (default 3.11)")
+    add.add_argument("--platform", metavar="OS/CPU,...", help="default: linux on this CPU")
+    add.add_argument("--to", metavar="REF", required=True, help="as for push")
+    add.add_argument("--tag", metavar="T", action="append", default=[], help="repeatable")
+    add.add_argument("--compression", metavar="ALG[:LEVEL]", help="zstd:9 (default), gzip, ...")
+    _add_lock_options(add)
+    add.set_defaults(command=_base_build)
 
-    common = argparse.ArgumentParser(add_help=False)
-    _add_common_options(common)
-    add_base_commands(parser, common)
+    add = verbs.add_parser("lock", help="lock the packages that there are today")
+    _add_lock_options(add)
+    add.set_defaults(command=_base_lock)
+
+    add = verbs.add_parser("check", help="say what an image has as a base")
+    add.add_argument("reference", metavar="REF", help="a registry's image or oci-layout:DIR[:TAG]")
+    add.add_argument("--platform", metavar="OS/CPU", help="which image of an index")
+    _add_common_options(add)
+    add.set_defaults(command=_base_check)
+
+
+def _add_lock_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--mirror", metavar="URL", help="of Debian (default: that of this machine's apt)")
+    add("--locks", metavar="DIR", help="where the lock files are (default: the project's own)")
+    _add_common_options(parser)
 
 
 def _add_project_options(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.base_python import LIBC_LABEL, PYTHON_LABEL
+from sematic.oci.base_python import CUDA_LABEL, LIBC_LABEL, PYTHON_LABEL
 from sematic.oci.manifest import Platform
 from tests.e2e.command import end, run, start
 from tests.oci.environment.installs import (
@@ -117,6 +117,30 @@ def test_what_suited_one_c_library_is_looked_at_again_for_another(
     refused = run(*to, labelled_base(tmp_path / "musl", OWN_PYTHON, "musl"))
     assert refused.code == 1
     assert "is for glibc, and the base has musl" in refused.err
+
+
+# CUDA twice
+
+
+def test_cuda_in_the_base_and_in_the_environment_is_told(
+    project: Path, four: Path, tmp_path: Path
+) -> None:
+    venv = make_venv(tmp_path / "venv")
+    pip_install(venv, write_distribution(tmp_path / "nvidia_cublas_cu12"))
+    labels = {PYTHON_LABEL: OWN_PYTHON, CUDA_LABEL: "nvidia-cublas-cu12==12.9.3.13"}
+    base = store_base(tmp_path / "base", [], labels=labels, platform=Platform.of_host())
+
+    def told(python: Path) -> list[str]:
+        pushed = run(
+            *("push", project, "--python", python, "--base", base, "--json"),
+            *("--to", f"oci-layout:{tmp_path}/out"),
+        )
+        return [note for note in pushed.summary["notes"] if "CUDA" in note]
+
+    (note,) = told(venv)
+    assert "the base has nvidia-cublas-cu12==12.9.3.13" in note
+    assert "the environment nvidia" in note and "worker" in note
+    assert told(four) == []
 
 
 # One change, one layer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.cache import Cache
+from sematic.oci.cache import PACKAGES, Cache
 from sematic.oci.compression import Compression
 from sematic.oci.layer import Made
 
@@ -136,3 +136,14 @@ def test_what_is_not_used_is_forgotten(tmp_path: Path) -> None:
     assert cache.prune(days=1) == 0
     assert cache.prune(days=0) == 2
     assert (cache.info().layers, cache.info().values) == (0, 0)
+
+
+def test_packages_of_bases_that_are_not_used_go_with_it(tmp_path: Path) -> None:
+    package = tmp_path / PACKAGES / "0123"
+    package.parent.mkdir()
+    package.touch()
+    cache = Cache(tmp_path)
+    cache.prune(days=1)
+    assert package.exists()
+    cache.prune(days=0)
+    assert not package.exists()

@@ -16,7 +16,7 @@ from sematic.oci.bases.mirrors import find_mirrors
 from sematic.oci.bases.recipes import DEFAULT_PYTHON, PLATFORMS, SUITES, Recipe, recipe
 from sematic.oci.bases.store import Store
 from sematic.oci.bases.wheels import WheelIndex, index_url
-from sematic.oci.cache import Cache, cache_folder
+from sematic.oci.cache import PACKAGES, Cache, cache_folder
 from sematic.oci.commands import say
 from sematic.oci.compression import Compression
 from sematic.oci.delivery import Delivery, deliver
@@ -53,9 +53,9 @@ def _deliver(
     origin = Origin(
         find_mirrors(options.mirror or ""),
         WheelIndex(index_url()),
-        Store(cache_folder() / "packages"),
+        Store(cache_folder() / PACKAGES),
     )
-    compression = Compression.parse(options.compression)
+    compression = Compression.parse(options.compression or _COMPRESSION)
     folder = _locks(options)
     images = []
     for each in recipes:
@@ -109,38 +109,10 @@ def check(options: argparse.Namespace) -> int:
 def _recipes(options: argparse.Namespace) -> list[Recipe]:
     texts = [text.strip() for text in (options.platform or "").split(",") if text.strip()]
     platforms = [Platform.parse(text) for text in texts] or [Platform.of_host()]
-    return [recipe(options.name, options.python, platform) for platform in platforms]
+    return [
+        recipe(options.name, options.python or DEFAULT_PYTHON, platform) for platform in platforms
+    ]
 
 
 def _locks(options: argparse.Namespace) -> Path:
     return Path(options.locks) if options.locks else locks_folder()
-
-
-def add_base_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    """Add the verbs of ``sematic-oci base``.
-
-    :param common: the options of every command.
-    """
-    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    add = verbs.add_parser("build", help="make a base image from its lock", parents=[common])
-    add.add_argument("name", metavar="worker|cuda", help="which")
-    add.add_argument("--python", default=DEFAULT_PYTHON, help="3.11 (default) or 3.13")
-    add.add_argument("--platform", metavar="OS/CPU,...", help="default: linux on this CPU")
-    add.add_argument("--to", metavar="REF", required=True, help="as for push")
-    add.add_argument("--tag", metavar="T", action="append", default=[], help="repeatable")
-    add.add_argument("--compression", metavar="ALG[:LEVEL]", default=_COMPRESSION)
-    _add_origin(add)
-    add.set_defaults(command=build)
-    add = verbs.add_parser("lock", help="lock the packages there are today", parents=[common])
-    _add_origin(add)
-    add.set_defaults(command=lock)
-
-    add = verbs.add_parser("check", help="say what an image has as a base", parents=[common])
-    add.add_argument("reference", metavar="REF", help="a registry's image or oci-layout:DIR[:TAG]")
-    add.add_argument("--platform", metavar="OS/CPU", help="which image of an index")
-    add.set_defaults(command=check)
-
-
-def _add_origin(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mirror", metavar="URL", help="of Debian (default: this machine's apt's)")
-    parser.add_argument("--locks", metavar="DIR", help="folder of lock files (default: our own)")

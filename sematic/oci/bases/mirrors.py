@@ -115,7 +115,7 @@ def find_mirrors(named: str = "", apt: Path = Path("/etc/apt")) -> Mirrors:
         if urlsplit(named).scheme not in ("http", "https", "file"):
             raise BaseError(f"--mirror {named!r}: write http://..., https://... or file:///...")
         plain = named.rstrip("/")
-        beside = f"{plain}-security" if plain.endswith("/debian") else plain
+        beside = re.sub(r"/debian(?=/|$)", "/debian-security", plain)
         return Mirrors({DEBIAN: [plain], SECURITY: [beside]})
     found: dict[str, list[str]] = {DEBIAN: [], SECURITY: []}
     for uri, suite in _sources(apt):

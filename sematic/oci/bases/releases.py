@@ -105,9 +105,9 @@ class Release:
     def _verify(self, data: bytes, suite: str) -> None:
         gpgv = shutil.which("gpgv")
         if gpgv is None or self._keyring is None:
-            lacking = "gpgv" if gpgv is None else "Debian's keyring"
+            lacking = "no gpgv" if gpgv is None else "not Debian's keyring"
             self._listener(
-                Noticed(f"the signature of {suite} is not checked: this machine has no {lacking}")
+                Noticed(f"the signature of {suite} is not checked: this machine has {lacking}")
             )
             return
         with tempfile.NamedTemporaryFile() as file:

@@ -55,8 +55,10 @@ def make_deb(
             target.write_bytes(content)
             target.chmod(0o755 if content.startswith(b"#!") else 0o644)
     to.parent.mkdir(parents=True, exist_ok=True)
-    build = ["dpkg-deb", f"-Z{compression}", "--root-owner-group", "--build", root, to]
-    subprocess.run(build, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+    build = ["dpkg-deb", f"-Z{compression}", "--root-owner-group", "--build"]
+    subprocess.run(
+        [*build, root, to], check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"}
+    )
     return to
 
 

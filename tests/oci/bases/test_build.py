@@ -9,7 +9,7 @@ import io
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from sematic.oci.image import Image
 from tests.oci.bases.archive import DebianArchive
 from tests.oci.images import layout
 
-SHELL = {
+SHELL: Mapping[str, bytes | str] = {
     "bin/sh": "->dash",
     "bin/dash": b"#!shell",
     "usr/share/debianutils/shells.d/dash": b"/bin/dash\n",

@@ -87,6 +87,8 @@ def test_where_there_is_no_apt_debian_s_own_is_asked(tmp_path: Path) -> None:
 def test_a_mirror_may_be_named() -> None:
     found = find_mirrors("https://m.example/debian/").addresses
     assert found["debian-security"] == ["https://m.example/debian-security"]
+    found = find_mirrors("http://snapshot.debian.org/archive/debian/20260711T101637Z").addresses
+    assert found["debian-security"][0].endswith("/archive/debian-security/20260711T101637Z")
     with pytest.raises(BaseError, match=r"--mirror 'm\.example': write http"):
         find_mirrors("m.example")
 
