@@ -63,7 +63,8 @@ def test_the_pipeline_examples_run(folder: Path) -> None:
 def test_the_command_examples_run(folder: Path, peers_cache: Path) -> None:
     commands = [
         line.removeprefix("$ ")
-        for block in blocks("docs/command.md", "console")
+        for document in ("docs/command.md", "docs/bases.md")
+        for block in blocks(document, "console")
         for line in block.splitlines()
         if line.startswith("$ ")
     ]
