@@ -313,9 +313,9 @@ def _python_label(base: Base | None, python: ImagePython) -> dict[str, str]:
 
 def _cuda_notes(base: Base, cache: Cache, groups: Iterable[FileGroup]) -> Iterable[str]:
     """What is said where CUDA would be in the image twice."""
-    there = cuda_of(base, recall_contents(base, cache))
     own = [group.name for group in groups if group.key.startswith("nvidia-")]
-    if there and own:
+    there = cuda_of(base, recall_contents(base, cache)) if own else ()
+    if there:
         yield (
             f"CUDA is in the image twice: the base has {', '.join(there)}, the environment "
             f"{', '.join(own)}; what comes with the environment is used. "

@@ -16,12 +16,13 @@ from sematic.oci.bases.mirrors import find_mirrors
 from sematic.oci.bases.recipes import DEFAULT_PYTHON, PLATFORMS, SUITES, Recipe, recipe
 from sematic.oci.bases.store import Store
 from sematic.oci.bases.wheels import WheelIndex, index_url
-from sematic.oci.cache import PACKAGES, Cache, cache_folder
+from sematic.oci.cache import PACKAGES, Cache
 from sematic.oci.commands import say
 from sematic.oci.compression import Compression
 from sematic.oci.delivery import Delivery, deliver
 from sematic.oci.errors import LayerChanged
 from sematic.oci.events import Listener, Noticed
+from sematic.oci.folders import cache_folder
 from sematic.oci.image import Image
 from sematic.oci.index import Index
 from sematic.oci.manifest import Platform
