@@ -22,7 +22,6 @@ from sematic.oci.compression import Compression
 from sematic.oci.delivery import Delivery, deliver
 from sematic.oci.errors import LayerChanged
 from sematic.oci.events import Listener, Noticed
-from sematic.oci.folders import cache_folder
 from sematic.oci.image import Image
 from sematic.oci.index import Index
 from sematic.oci.manifest import Platform
@@ -54,7 +53,7 @@ def _deliver(
     origin = Origin(
         find_mirrors(options.mirror or ""),
         WheelIndex(index_url()),
-        Store(cache_folder() / PACKAGES),
+        Store(cache.folder / PACKAGES),
     )
     compression = Compression.parse(options.compression or _COMPRESSION)
     folder = _locks(options)

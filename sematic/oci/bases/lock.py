@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from sematic.oci.bases.recipes import Recipe
 from sematic.oci.errors import BaseError
 
+_NAME, _SHA256 = re.compile(r"[a-z0-9][a-z0-9+.-]*"), re.compile(r"[0-9a-f]{64}")
 _IN_WHEEL = Path(__file__).parent / "locks"
 _IN_CHECKOUT = Path(__file__).parents[3] / "bases"
 
@@ -101,11 +103,14 @@ def read_lock(recipe: Recipe, folder: Path) -> Lock:
 def _read(path: Path, recipe: Recipe) -> Lock:
     try:
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return Lock(
-            tuple(LockedPackage(**each) for each in document.get("packages", ())),
-            tuple(LockedWheel(**each) for each in document.get("wheels", ())),
-            document.get("dates", {}),
-        )
+        packages = tuple(LockedPackage(**each) for each in document.get("packages", ()))
+        wheels = tuple(LockedWheel(**each) for each in document.get("wheels", ()))
+        named = {each.name: each.sha256 for each in packages}
+        named.update({each.name: each.sha256 for each in wheels})
+        for name, sha256 in named.items():  # which become names of files
+            if not (_NAME.fullmatch(name) and _SHA256.fullmatch(sha256)):
+                raise ValueError(f"{name!r} is no name, or has no sha256")
+        return Lock(packages, wheels, document.get("dates", {}))
     except FileNotFoundError:
         raise BaseError(
             f"there is no lock of {recipe}: {path} is not there; "

@@ -138,7 +138,8 @@ def test_a_lock_that_is_not_there_or_damaged_is_named(tmp_path: Path) -> None:
         BaseError, match=r"no lock of worker with Python 3\.11.*sematic-oci base lock"
     ):
         read_lock(each, tmp_path)
-    for text in ("{", "[]", '{"packages": [{"name": 1}]}'):
+    up = {"name": "../up", "version": "1", "file": "up.whl", "size": 1, "sha256": "0" * 64}
+    for text in ("{", "[]", '{"packages": [{"name": 1}]}', json.dumps({"wheels": [up]})):
         (tmp_path / "worker-3.11-amd64.json").write_text(text)
         with pytest.raises(BaseError, match=r"cannot read the lock .*worker-3\.11-amd64\.json"):
             read_lock(each, tmp_path)
