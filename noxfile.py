@@ -8,7 +8,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "e2e", "docs", "bench"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-WITH_EXTRAS = ".[aws,azure,gcp,kubernetes]"
+WITH_EXTRAS = ".[aws,azure,gcp,kubernetes,requirements]"
+ELSEWHERE = ("cuda", "docs", "e2e", "peers", "wheels")
+"""Folders of tests that have sessions of their own."""
 CODE = ("sematic", "tests", "benchmarks", "noxfile.py")
 
 
@@ -42,7 +44,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every module, with real registries and layouts."""
     peers(session)
-    ignored = [f"--ignore=tests/{folder}" for folder in ("cuda", "docs", "e2e", "peers")]
+    ignored = [f"--ignore=tests/{folder}" for folder in ELSEWHERE]
     session.run("pytest", "tests", *ignored, *session.posargs)
 
 
@@ -68,6 +70,13 @@ def docs(session: nox.Session) -> None:
     """The examples in the documents, run as they stand."""
     peers(session)
     session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Twenty popular wheels and all that they require, which takes a quarter of an hour."""
+    peers(session)
+    session.run("pytest", "tests/wheels", "-s", *session.posargs)
 
 
 @nox.session

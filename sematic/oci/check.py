@@ -10,7 +10,7 @@ from sematic.oci.errors import BaseError, FileError
 from sematic.oci.files import FileEntry, FileGroup
 from sematic.oci.manifest import Platform
 
-_NATIVE = re.compile(r"\.(?:so(?:\.[0-9.]+)?|dylib|pyd|dll)$")
+NATIVE = re.compile(r"\.(?:so(?:\.[0-9.]+)?|dylib|pyd|dll)$")
 _TAGGED = re.compile(r"\.cpython-(?P<version>\d+)t?-(?P<rest>[^/]*)\.so$")
 _SHOWN = 10
 
@@ -48,7 +48,7 @@ def check_files(
             source = entry.source
             if isinstance(source, str) and source and not os.access(source, os.R_OK):
                 unreadable.append(source)
-            elif not fits and entry.kind == "file" and _NATIVE.search(entry.path):
+            elif not fits and entry.kind == "file" and NATIVE.search(entry.path):
                 misfit = _misfit(entry, platform, python, libc)
                 fits = not misfit
                 misfits.append((entry, misfit))

@@ -6,6 +6,8 @@
     ├── ProjectError           the project folder or its interpreter cannot be used
     ├── FileError              a file that cannot go into a layer
     │   └── FileChanged        a file that changed while it was being read
+    ├── RequirementsError      requirements that cannot be met, or no wheels for them
+    │   └── WheelError         a wheel that cannot be read, or goes with no other
     ├── BaseError              the base image cannot carry this environment
     ├── ManifestError          JSON that is not the manifest or config it should be
     ├── DigestError            bytes that do not have the digest they were announced with
@@ -24,15 +26,16 @@ from __future__ import annotations
 
 from sematic.oci.untrusted import one_line
 
-_MOST_LINES = 20
 _LONGEST_LINE = 1500
 
 
 class OCIError(Exception):
     """Anything that :mod:`sematic.oci` raises on purpose."""
 
+    most_lines = 20
+
     def __init__(self, message: str = "") -> None:
-        lines = message.split("\n", _MOST_LINES)[:_MOST_LINES]
+        lines = message.split("\n", self.most_lines)[: self.most_lines]
         super().__init__("\n".join(one_line(line, _LONGEST_LINE) for line in lines))
 
 
@@ -54,6 +57,19 @@ class FileError(OCIError):
 
 class FileChanged(FileError):
     """A file was not, when it was read, what it was when the layer was planned."""
+
+
+class RequirementsError(OCIError):
+    """Requirements that cannot be met, or whose wheels cannot be had.
+
+    A resolver's explanation is given in full.
+    """
+
+    most_lines = 1000
+
+
+class WheelError(RequirementsError):
+    """A wheel that cannot be read, is not what it should be, or goes with no other."""
 
 
 class BaseError(OCIError):

@@ -90,6 +90,7 @@ class FileGroup:
     :param fingerprint: differs whenever anything in the group may differ; needs no reading.
     :param newest: the latest mtime or ctime (ns) of its files, for the racy-clean rule.
     :param entries: the entries themselves, made when asked for.
+    :param is_portable: whether it is known to have no native code.
     """
 
     name: str
@@ -100,6 +101,7 @@ class FileGroup:
     fingerprint: bytes
     newest: int
     entries: Callable[[], Sequence[FileEntry]]
+    is_portable: bool = False
 
     @classmethod
     def of(cls, name: str, kind: GroupKind, key: str, entries: Iterable[FileEntry]) -> FileGroup:

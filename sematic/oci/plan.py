@@ -71,6 +71,16 @@ class LayerPlan:
         return max(group.newest for group in self.groups)
 
     @property
+    def is_of_content(self) -> bool:
+        """Whether its fingerprint tells of content alone, and so is the same on every machine."""
+        return self.kind == "distribution" and not self.newest
+
+    @property
+    def is_portable(self) -> bool:
+        """Whether there is nothing in it that runs on one platform only."""
+        return all(group.is_portable for group in self.groups)
+
+    @property
     def fingerprint(self) -> bytes:
         return b"".join(group.fingerprint for group in self.groups)
 

@@ -36,7 +36,8 @@ _METADATA_LEFT_OUT = frozenset(
 # Written by what makes virtual environments, and of no use in the image's own.
 _OF_THE_MAKER = frozenset(("_virtualenv.py", "_virtualenv.pth", "README.txt"))
 
-_FIELD = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+METADATA_FIELD = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+"""The fields of METADATA that say what it is of."""
 _HEAD = 8192
 
 
@@ -96,7 +97,7 @@ def distribution_in(site: str, folder: str) -> Distribution | None:
     text = None
     for name in ("METADATA", "PKG-INFO"):
         text = text or read_text(os.path.join(path, name), _HEAD)
-    fields = dict(_FIELD.findall(text or read_text(path, _HEAD) or ""))
+    fields = dict(METADATA_FIELD.findall(text or read_text(path, _HEAD) or ""))
     own, _, rest = stem.partition("-")
     name = fields.get("Name") or own
     version = fields.get("Version") or rest.partition("-")[0]
