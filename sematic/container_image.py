@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sematic.config import IMAGE_VARIABLE as VARIABLE
 from sematic.config import Project, find_project
@@ -12,6 +13,9 @@ from sematic.oci.errors import OCIError
 from sematic.oci.events import Listener, ignore
 from sematic.oci.memo import Memo
 from sematic.oci.reference import ArchiveReference, RegistryReference, parse_reference
+
+if TYPE_CHECKING:
+    from sematic.oci.build import Build
 
 
 def has_container_image() -> bool:
@@ -47,7 +51,21 @@ def container_image(project: Project, listener: Listener = ignore) -> str:
     cache = Cache()
     _check_environment(project, cache)
     settings = replace(project.image, base=project.image.base or "none")  # nothing to be noted
-    return push(project.folder, settings, cache=cache, listener=listener).reference
+
+    def check(built: Build) -> None:
+        _check_requirements(project, built)
+
+    return push(project.folder, settings, cache=cache, listener=listener, check=check).reference
+
+
+def _check_requirements(project: Project, built: Build) -> None:
+    """Refuse an image from requirements whose pods could not start."""
+    if not project.image.requirements or _has_worker(project):
+        return
+    if not any(group.key == "sematic" for plan in built.plans for group in plan.groups):
+        raise ConfigurationError(
+            f"{built.environment} does not require sematic, which runs the steps.\nAdd it there."
+        )
 
 
 def _check_environment(project: Project, memo: Memo) -> None:
@@ -57,19 +75,22 @@ def _check_environment(project: Project, memo: Memo) -> None:
     from sematic.oci.environment.interpreter import find_interpreter
 
     settings = project.image
-    if not settings.environment:
-        return  # whoever says so has a base with all that is needed
+    if not settings.environment or settings.requirements:
+        return  # whoever says so has a base with all that is needed, or it is looked at later
     interpreter = find_interpreter(settings.python or None, project.folder, memo)
     folders = [*interpreter.site_folders]
     is_installed = any(Distribution.discover(name="sematic", path=folders))
-    if not is_installed and not any(
-        (root / "sematic/resolvers/worker.py").is_file() for root in project.roots()
-    ):
+    if not is_installed and not _has_worker(project):
         raise ConfigurationError(
             f"{interpreter.prefix} goes into the image ({interpreter.chosen}) and has no sematic, "
             "which runs the steps.\n"
             "Install it there, or name another environment as [tool.sematic] python."
         )
+
+
+def _has_worker(project: Project) -> bool:
+    """Whether the project's own sources are sematic's."""
+    return any((root / "sematic/resolvers/worker.py").is_file() for root in project.roots())
 
 
 def _by_digest(given: str) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from sematic.oci.blob import Destination as Destination
     from sematic.oci.blob import Receipt as Receipt
     from sematic.oci.blob import Source as Source
+    from sematic.oci.build import Build as Build
+    from sematic.oci.build import build as build
     from sematic.oci.cache import Cache as Cache
     from sematic.oci.compression import Compression as Compression
     from sematic.oci.delivery import Delivery as Delivery
@@ -54,8 +56,6 @@ if TYPE_CHECKING:
     from sematic.oci.places import Places as Places
     from sematic.oci.places import open_destination as open_destination
     from sematic.oci.places import open_source as open_source
-    from sematic.oci.project import Build as Build
-    from sematic.oci.project import build as build
     from sematic.oci.project import push as push
     from sematic.oci.reference import parse_reference as parse_reference
     from sematic.oci.settings import Settings as Settings
@@ -66,6 +66,7 @@ _WHERE = {
     "archive": ("Archive",),
     "base": ("Base", "find_base"),
     "blob": ("Blob", "Destination", "Receipt", "Source"),
+    "build": ("Build", "build"),
     "cache": ("Cache",),
     "compression": ("Compression",),
     "delivery": ("Delivery", "deliver"),
@@ -77,7 +78,7 @@ _WHERE = {
     "layout": ("Layout",),
     "manifest": ("Descriptor", "Document", "Manifest", "Platform"),
     "memo": ("Forgetful", "Memo"),
-    "project": ("Build", "build", "push"),
+    "project": ("push",),
     "places": ("Places", "open_destination", "open_source"),
     "reference": ("parse_reference",),
     "settings": ("Settings", "read_settings"),

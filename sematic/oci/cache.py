@@ -8,7 +8,9 @@ written means that nothing is remembered, and is said once.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -66,6 +68,7 @@ class Cache:
 
     @property
     def folder(self) -> Path:
+        """Where it lies, and files that go with it."""
         return self._path.parent
 
     def recall(self, key: str) -> bytes | None:
@@ -149,7 +152,20 @@ class Cache:
         for old in self.folder.glob("oci-*.sqlite*"):
             if not old.name.startswith(_FILE) or ".damaged" in old.name:
                 old.unlink(missing_ok=True)
-        return self._try(forget) or 0
+        return (self._try(forget) or 0) + self._prune_files(before)
+
+    def _prune_files(self, before: int) -> int:
+        """Remove wheels that were not used since; folders that are empty then go with them."""
+        gone = 0
+        for folder, _, names in os.walk(self.folder / "wheels", topdown=False):
+            for name in names:
+                path = Path(folder, name)
+                if path.stat().st_mtime <= before:
+                    path.unlink()
+                    gone += 1
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        return gone
 
     def close(self) -> None:
         with self._lock:

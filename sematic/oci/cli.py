@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
-    if command in (_push, _plan) and not options.no_environment:
+    if command in (_push, _plan) and not (options.no_environment or options.requirements):
         start(look_file(cache_folder(), options.project))
     comfort = "; the next push carries on" if command is _push else ""
     return perform(
@@ -61,22 +61,40 @@ def _push(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
+    from sematic.oci.build import build_all
     from sematic.oci.cache import Cache
     from sematic.oci.places import open_destination
     from sematic.oci.progress import shown
-    from sematic.oci.project import build
     from sematic.oci.report import plan_json, plan_text
 
     settings = _settings(options)
     cache = Cache()
     with shown(options.quiet) as show:
-        built = build(options.project, settings, cache=cache, listener=show)
+        built = build_all(options.project, settings, cache=cache, listener=show)
     destination = open_destination(settings.destination(), memo=cache)
-    plan = plan_json(built, destination)
+    plans = [plan_json(each, destination) for each in built]
     if options.json:
-        print(json.dumps(plan, indent=2))
+        print(json.dumps(plans if settings.is_index() else plans[0], indent=2))
     else:
-        print("\n".join(plan_text(plan, built.left_out)))
+        texts = ["\n".join(plan_text(p, b.left_out)) for p, b in zip(plans, built, strict=True)]
+        print("\n\n".join(texts))
+    return 0
+
+
+def _lock(options: argparse.Namespace) -> int:
+    from sematic.oci.build import find_lock
+    from sematic.oci.cache import Cache
+    from sematic.oci.progress import shown
+
+    settings = _settings(options)
+    with shown(options.quiet) as show:
+        text = find_lock(options.project, settings, cache=Cache(), listener=show)
+    path = Path(options.output or Path(options.project, "pylock.toml"))
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"cannot write {path}: {error.strerror}") from None
+    print(path)
     return 0
 
 
@@ -153,6 +171,10 @@ def _settings(options: argparse.Namespace) -> Settings:
         platform=options.platform,
         python=options.python,
         environment=False if options.no_environment else None,
+        requirements=tuple(options.requirements) or None,
+        extras=tuple(options.extra) or None,
+        groups=tuple(options.group) or None,
+        upgrade=options.upgrade or None,
         env=_pairs(options.env, "--env"),
         labels=_pairs(options.label, "--label"),
         tags=tuple(options.tag),
@@ -207,6 +229,11 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("plan", help="say what push would do")
     _add_project_options(add)
     add.set_defaults(command=_plan)
+
+    add = commands.add_parser("lock", help="write a pylock.toml of what is required")
+    add.add_argument("--output", metavar="FILE", help="default: pylock.toml in the project folder")
+    _add_project_options(add)
+    add.set_defaults(command=_lock)
 
     add = commands.add_parser("inspect", help="say what an image is made of")
     add.add_argument("reference", metavar="REF", help="a registry's image or oci-layout:DIR[:TAG]")
@@ -282,9 +309,24 @@ def _add_project_options(parser: argparse.ArgumentParser) -> None:
         "[tool.sematic] repository, then SEMATIC_REPOSITORY, then a layout in the data folder)",
     )
     add("--base", metavar="REF", help="image to append to, or none")
-    add("--platform", metavar="OS/CPU", help="as linux/amd64 (default: the base's or this CPU)")
+    add(
+        "--platform",
+        metavar="OS/CPU[,...]",
+        help="as linux/amd64 (default: the base's or this CPU); several with --requirements",
+    )
     add("--python", metavar="PATH", help="interpreter whose environment goes in")
     add("--no-environment", action="store_true", help="leave the installed distributions out")
+    add(
+        "--requirements",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="requirements.txt, pylock.toml, uv.lock, poetry.lock or pyproject.toml: what goes in "
+        "in place of an environment (repeatable)",
+    )
+    add("--extra", metavar="NAME", action="append", default=[], help="of a pyproject.toml or lock")
+    add("--group", metavar="NAME", action="append", default=[], help="of dependencies, likewise")
+    add("--upgrade", action="store_true", help="resolve requirements anew")
     add("--env", metavar="K=V", action="append", default=[], help="set a variable in the image")
     add("--label", metavar="K=V", action="append", default=[], help="set a label")
     add("--tag", metavar="T", action="append", default=[], help="tag the image (repeatable)")

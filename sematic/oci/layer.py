@@ -47,9 +47,8 @@ class Layer:
     :param made: what is remembered of an earlier time, if anything is.
     :param keep: told what came out whenever the layer was made.
     :param size: bytes of content, where it is known without making the entries.
+    :param origin: who says that it lies there as it was made, if somebody else made it.
     """
-
-    origin: Source | None = None
 
     def __init__(
         self,
@@ -61,12 +60,14 @@ class Layer:
         made: Made | None = None,
         keep: Callable[[Made], None] | None = None,
         size: int | None = None,
+        origin: Source | None = None,
     ) -> None:
         # It ends up in JSON, and a file's name need not be UTF-8.
         self.name = os.fsencode(name).decode(errors="replace")
         self.compression = compression
         self.format = format
         self.made = made
+        self.origin = origin
         self._keep = keep
         self.taken = 0
         """Bytes of its tar that have gone in, while it is made."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sematic.oci.blob import Destination, Source
 from sematic.oci.errors import InvalidReference
 from sematic.oci.events import Listener, ignore
-from sematic.oci.memo import Memo
+from sematic.oci.memo import Forgetful, Memo
 from sematic.oci.reference import (
     ArchiveReference,
     LayoutReference,
@@ -17,7 +17,7 @@ from sematic.oci.reference import (
 
 if TYPE_CHECKING:
     from sematic.oci.layout import Layout
-    from sematic.oci.registry import Registries
+    from sematic.oci.registry import Registries, Repository
 
 
 class Places:
@@ -66,6 +66,15 @@ class Places:
 
             return Archive(reference, image_name)
         return self._registries().repository(reference, push=True)
+
+    def artifacts(self, reference: Reference) -> Repository | None:
+        """Where artifacts can be kept beside images; None for what is no registry.
+
+        What is put there is not remembered: it has nothing to do with the images.
+        """
+        if not isinstance(reference, RegistryReference):
+            return None
+        return self._registries().repository(reference, push=True, memo=Forgetful())
 
     def _registries(self) -> Registries:
         if self._made is None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from sematic.oci.base import Base
 from sematic.oci.blob import Destination
+from sematic.oci.build import Build
 from sematic.oci.delivery import Delivery
 from sematic.oci.files import LeftOut
-from sematic.oci.project import Build
 from sematic.oci.untrusted import one_line
 
 _LARGEST = 10
@@ -85,8 +85,8 @@ def plan_json(built: Build, destination: Destination) -> dict[str, Any]:
     largest = sorted(groups, key=lambda group: (-group.size, group.name))[:_LARGEST]
     return {
         "platform": str(built.image.platform),
-        "python": built.interpreter.version,
-        "interpreter": built.interpreter.executable,
+        "python": built.python,
+        "environment": built.environment,
         "base": built.image.base.name if built.image.base else None,
         "base_layers": len(built.image.base.layers) if built.image.base else 0,
         "layers": layers,
@@ -100,7 +100,7 @@ def plan_json(built: Build, destination: Destination) -> dict[str, Any]:
 
 def plan_text(plan: dict[str, Any], left_out: Sequence[LeftOut]) -> Iterator[str]:
     """The same for people, line by line."""
-    yield f"environment  {plan['interpreter']} (Python {plan['python']}), for {plan['platform']}"
+    yield f"environment  {plan['environment']} (Python {plan['python']}), for {plan['platform']}"
     yield f"base         {plan['base'] or 'none'}"
     yield ""
     yield f"{'layer':>5}  {'files':>6}  {'bytes':>9}  {'':6}  name"

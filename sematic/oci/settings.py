@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from sematic.oci.folders import data_folder
 from sematic.oci.manifest import Format, Platform
 from sematic.oci.plan import BUDGET, FEWEST_LAYERS, MOST_LAYERS
 from sematic.oci.reference import LayoutReference, Reference, check_tag, parse_reference
+from sematic.oci.toml import parse_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,15 @@ class Settings:
         or ``archive:FILE``; empty for an image layout in the user's data folder.
     :param base: what it is appended to: a registry's or a layout's reference; empty or ``none``
         for nothing.
-    :param platform: ``linux/amd64``; empty for the base's, or linux on this machine's CPU.
+    :param platform: ``linux/amd64``; empty for the base's, or linux on this machine's CPU;
+        several, divided by commas, for an index of images.
     :param python: interpreter or virtual environment that goes in; empty to find one.
     :param environment: whether the installed distributions go in at all.
+    :param requirements: files that say what goes in, in place of what is installed; relative to
+        the current folder.
+    :param extras: of a pyproject.toml or a lock file among them.
+    :param groups: of dependencies, likewise.
+    :param upgrade: resolve requirements anew, though a resolution is remembered.
     :param include: gitignore patterns of files that go in whatever other rules say.
     :param exclude: gitignore patterns of files that do not.
     :param source_roots: folders of the project that go on ``sys.path``, beside itself.
@@ -46,6 +51,10 @@ class Settings:
     platform: str = ""
     python: str = ""
     environment: bool = True
+    requirements: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    upgrade: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     source_roots: tuple[str, ...] = ()
@@ -61,12 +70,30 @@ class Settings:
             raise SettingsError(f"format {self.format!r}: write oci or docker")
         if not FEWEST_LAYERS <= self.layers <= MOST_LAYERS:
             raise SettingsError(f"layers is {self.layers}: give {FEWEST_LAYERS} to {MOST_LAYERS}")
+        if self.requirements and (self.python or not self.environment):
+            raise SettingsError(
+                "either requirements go into the image or an environment (--python): name one"
+            )
         if self.compression:
             Compression.parse(self.compression)
-        if self.platform:
-            Platform.parse(self.platform)
+        for name in self.platforms():
+            if name:
+                Platform.parse(name)
+        if self.is_index() and not self.requirements:
+            raise SettingsError(
+                f"an environment is for one platform, and {self.platform} are several: name the "
+                "files that say what is required with --requirements"
+            )
         for tag in self.tags:
             check_tag(tag)
+
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms, one by one; one empty text where none is named."""
+        return tuple(dict.fromkeys(name.strip() for name in self.platform.split(",")))
+
+    def is_index(self) -> bool:
+        """Whether it becomes an index of images for several platforms."""
+        return len(self.platforms()) > 1
 
     def destination(self) -> Reference:
         """Where the image goes, without its tag.
@@ -117,6 +144,7 @@ def read_settings(project: Path, **arguments: Any) -> Settings:
     values.setdefault("name", document.get("project", {}).get("name") or project.resolve().name)
     values["name"] = _repository_word(str(values["name"]))
     values.setdefault("repository", os.environ.get("SEMATIC_REPOSITORY", ""))
+    values["requirements"] = _requirements(project, values, arguments)
     for key, value in arguments.items():
         if value is None:
             continue
@@ -127,6 +155,18 @@ def read_settings(project: Path, **arguments: Any) -> Settings:
         else:
             values[key] = value
     return Settings(**values)
+
+
+def _requirements(
+    project: Path, values: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The project's requirements files, where no environment is asked for on the spot."""
+    if arguments.get("python") or arguments.get("environment") is False:
+        return ()
+    if values.get("requirements"):
+        return tuple(str(project / path) for path in values["requirements"])
+    named = os.environ.get("SEMATIC_REQUIREMENTS", "")
+    return tuple(path.strip() for path in named.split(",") if path.strip())
 
 
 def read_table(project: Path, name: str) -> dict[str, Any]:
@@ -149,9 +189,8 @@ def _pyproject(project: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ProjectError(f"cannot read {path}: {error}") from None
-    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        return dict(toml.loads(text))
+        return parse_toml(text)
     except ValueError as error:
         raise ProjectError(f"{path} is not TOML: {error}") from None
 

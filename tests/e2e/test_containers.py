@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.project import build
+from sematic.oci.build import build
 from sematic.oci.settings import read_settings
 from tests.e2e.schemas import ImageSpec
 from tests.peers.docker import Docker
@@ -101,7 +101,7 @@ def test_umoci_unpacks_exactly_what_was_planned(
         elif entry.kind == "folder":
             assert stat.S_ISDIR(status.st_mode)
         elif path.startswith("sematic/src"):
-            content = Path(entry.source).read_bytes() if entry.source else entry.data
+            content = Path(str(entry.source)).read_bytes() if entry.source else entry.data
             assert (root / path).read_bytes() == content
         if entry.kind != "link" and not path.endswith(("pyvenv.cfg", ".pth")):
             assert stat.S_IMODE(status.st_mode) == entry.mode, path

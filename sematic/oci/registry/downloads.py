@@ -1,9 +1,9 @@
-"""Reading a blob from a repository: checked, and carried on where the connection breaks."""
+"""Reading from a server: checked, and carried on where the connection breaks."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -46,23 +46,37 @@ def download(client: RegistryClient, descriptor: Descriptor) -> Iterator[bytes]:
 
 
 def _chunks(client: RegistryClient, descriptor: Descriptor) -> Iterator[bytes]:
-    """What the registry gives, over as many connections as it takes."""
+    def ask(position: int) -> Answer:
+        return client.open_blob(descriptor.digest, position)
+
+    return carried_on(ask, descriptor.size)
+
+
+def carried_on(ask: Callable[[int], Answer], size: int | None) -> Iterator[bytes]:
+    """What a server gives, over as many connections as it takes.
+
+    :param ask: opens a stream that begins at a position, or before it.
+    :param size: of all of it (bytes), where it is known.
+    :raises NoAnswer: the connection breaks, again and again.
+    """
     position = 0
     failures = 0
-    while position < descriptor.size and failures < _TRIES:
+    while failures < _TRIES and (size is None or position < size):
         start = position
         failure = None
-        answer = client.open_blob(descriptor.digest, position)
+        answer = ask(position)
         try:
             for chunk in _from(position, answer):
                 position += len(chunk)
                 yield chunk
         except NoAnswer as error:
             failure = error
+        if failure is None and size is None:
+            return
         # An answer that does not say how long it is may end too early as if nothing had happened.
         failures = 1 if position > start else failures + 1
         is_over = failures >= _TRIES or (failure is not None and not failure.is_passing)
-        if failure and is_over and position < descriptor.size:
+        if failure and is_over and (size is None or position < size):
             raise failure
 
 

@@ -205,17 +205,20 @@ class Registries:
         credentials = Credentials(target, clouds=Clouds(self._transport))
         self._authorizer = Authorizer(self._transport, credentials)
 
-    def repository(self, reference: RegistryReference, *, push: bool = False) -> Repository:
+    def repository(
+        self, reference: RegistryReference, *, push: bool = False, memo: Memo | None = None
+    ) -> Repository:
         """The repository that a reference names.
 
         :param push: ask for the right to push from the start.
+        :param memo: in place of the one that all others share.
         """
         if push:
             self._transport.resume()
         client = RegistryClient(
             reference.host, reference.repository, self._transport, self._authorizer, push=push
         )
-        return Repository(reference, client, self._memo)
+        return Repository(reference, client, memo or self._memo)
 
 
 def open_repository(

@@ -95,7 +95,7 @@ def unpack(entries: Sequence[FileEntry], root: Path) -> None:
         if entry.kind == "link":
             path.symlink_to(entry.target)
         else:
-            path.write_bytes(Path(entry.source).read_bytes() if entry.source else entry.data)
+            path.write_bytes(Path(str(entry.source)).read_bytes() if entry.source else entry.data)
             path.chmod(entry.mode)
 
 

@@ -135,7 +135,7 @@ def test_nothing_in_the_image_names_this_machine(installed: tuple[Path, Path]) -
     for group in found.groups:
         assert group.kind == "distribution"
         for entry in group.entries():
-            data = entry.data or (Path(entry.source).read_bytes() if entry.source else b"")
+            data = entry.data or (Path(str(entry.source)).read_bytes() if entry.source else b"")
             assert str(project.parent).encode() not in data, entry.path
             assert "finder" not in entry.path
             assert "direct_url" not in entry.path
@@ -177,7 +177,7 @@ def test_another_place_gives_the_same_files(tmp_path: Path) -> None:
         found = find(venv, root / "project")
         contents.append(
             [
-                (e.path, e.mode, e.target, Path(e.source).read_bytes() if e.source else e.data)
+                (e.path, e.mode, e.target, Path(str(e.source)).read_bytes() if e.source else e.data)
                 for group in found.groups
                 for e in group.entries()
             ]

@@ -111,7 +111,7 @@ def facts(environment: Environment) -> list[tuple[str, int, bytes]]:
     """What makes digests: paths, modes and content."""
     found = entries(environment).values()
     return sorted(
-        (e.path, e.mode, Path(e.source).read_bytes() if e.source else e.data) for e in found
+        (e.path, e.mode, Path(str(e.source)).read_bytes() if e.source else e.data) for e in found
     )
 
 

@@ -1,0 +1,82 @@
+"""The files of a project: its sources, and what is installed or required beside them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sematic.oci.cache import Cache
+from sematic.oci.environment.groups import Environment, find_environment
+from sematic.oci.environment.interpreter import Interpreter, find_interpreter
+from sematic.oci.environment.looking import Looking
+from sematic.oci.files import FileGroup, LeftOut
+from sematic.oci.plan import source_groups
+from sematic.oci.runtime import SOURCE
+from sematic.oci.settings import Settings
+from sematic.oci.tree.walk import find_tree
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFiles:
+    """The files of a project and of its environment.
+
+    :param environment: what the environment is, for people.
+    :param interpreter: whose it is; None for requirements, which are not installed here.
+    """
+
+    environment: str
+    interpreter: Interpreter | None
+    groups: tuple[FileGroup, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+
+    def with_required(self, groups: Iterable[FileGroup], notes: Iterable[str]) -> ProjectFiles:
+        """With distributions that are not installed here."""
+        return replace(self, groups=(*groups, *self.groups), notes=(*notes, *self.notes))
+
+
+def find_project_files(
+    project: Path, settings: Settings, cache: Cache, beside: Looking
+) -> ProjectFiles:
+    """The environment, the project, and source trees of editable installs outside it.
+
+    Where the settings name requirements there is no environment.
+
+    :param beside: looks at the environment's files meanwhile.
+    """
+    interpreter = None
+    if not settings.requirements:
+        interpreter = find_interpreter(settings.python or None, project, cache)
+    tree = find_tree(
+        project, SOURCE, include=settings.include, exclude=settings.exclude, memo=cache
+    )
+    environment = Environment((), (), (), ())
+    if interpreter and settings.environment:
+        environment = find_environment(interpreter, project=project, memo=cache, beside=beside)
+    groups = [*environment.groups, *source_groups(tree.entries, SOURCE)]
+    left_out = [*tree.left_out]
+    there = {entry.path for entry in tree.entries}
+    notes = [
+        f"{folder} is needed by an editable install, but rules leave it out of the image"
+        for folder in environment.inside
+        if folder not in ("", ".") and f"{SOURCE}/{folder}" not in there
+    ]
+    for root in environment.roots:
+        tree = find_tree(root.folder, root.prefix, memo=cache)
+        groups += source_groups(tree.entries, root.prefix, root.name)
+        left_out += [LeftOut(f"{root.name}: {o.path}", o.rule, o.weight) for o in tree.left_out]
+    named = ", ".join(Path(path).name for path in settings.requirements)
+    return ProjectFiles(
+        interpreter.executable if interpreter else named,
+        interpreter,
+        tuple(groups),
+        (*left_out, *environment.left_out),
+        (*environment.notes, *notes),
+    )
+
+
+def running_python() -> str:
+    """Major and minor of the Python that runs, which stands in where there is no base."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
