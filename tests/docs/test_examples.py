@@ -60,15 +60,17 @@ def test_the_pipeline_examples_run(folder: Path) -> None:
     assert run.stderr.splitlines()[-1].startswith("RESOLVED")
 
 
-def test_the_command_examples_run(folder: Path, peers_cache: Path) -> None:
+@pytest.mark.parametrize(("document", "least"), [("command", 8), ("bases", 2), ("requirements", 4)])
+def test_the_command_examples_run(
+    folder: Path, peers_cache: Path, document: str, least: int
+) -> None:
     commands = [
         line.removeprefix("$ ")
-        for document in ("docs/command.md", "docs/bases.md")
-        for block in blocks(document, "console")
+        for block in blocks(f"docs/{document}.md", "console")
         for line in block.splitlines()
         if line.startswith("$ ")
     ]
-    assert len(commands) >= 8
+    assert len(commands) >= least
     program = f"{sys.executable} -m sematic.oci.cli"
     script = "set -eu\n" + f'sematic-oci() {{ {program} "$@"; }}\n' + "\n".join(commands)
     with registry(folder / "registry", htpasswd={"me": "secret"}) as private:
