@@ -109,6 +109,7 @@ class _Materials:
         self._scratch = scratch
         self._mutex = threading.Lock()
         self._packages: list[Package] = []
+        self._failure: BaseError | None = None
         self._wheels: dict[str, Path] = {}
 
     def system(self) -> Iterator[FileEntry]:
@@ -130,14 +131,29 @@ class _Materials:
 
     def _all(self) -> list[Package]:
         with self._mutex:
+            if self._failure is not None:  # as it would for the next layer
+                raise self._failure
             if not self._packages:
-                with ThreadPoolExecutor(_DOWNLOADS, "package") as pool:
-                    paths = list(pool.map(self._fetch, self._lock.packages))
-                self._packages = [
-                    read_deb(path, self._scratch / f"{locked.name}.tar")
-                    for locked, path in zip(self._lock.packages, paths, strict=True)
-                ]
+                try:
+                    self._packages = self._read()
+                except BaseError as error:
+                    self._failure = error
+                    raise
         return self._packages
+
+    def _read(self) -> list[Package]:
+        first, *others = self._lock.packages
+        paths = [self._fetch(first)]  # by which a mirror that is down shows soon
+        pool = ThreadPoolExecutor(_DOWNLOADS, "package")
+        try:
+            futures = [pool.submit(self._fetch, locked) for locked in others]
+            paths += [future.result() for future in futures]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return [
+            read_deb(path, self._scratch / f"{locked.name}.tar")
+            for locked, path in zip(self._lock.packages, paths, strict=True)
+        ]
 
     def _fetch(self, package: LockedPackage) -> Path:
         mirrors, name = self._origin.mirrors, package.path.rpartition("/")[2]
