@@ -54,7 +54,7 @@ class Builds:
         self._uv.run(
             f"build a wheel of {locked.title}, as there is none for {self._target}"
             f"{_there_are(locked)}",
-            *("build", "--wheel", "--quiet", "--no-create-gitignore"),
+            *("build", "--wheel", "--quiet"),
             *("--python", sys.executable),
             *("--out-dir", str(out), str(source)),
         )
