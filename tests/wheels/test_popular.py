@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -39,21 +42,17 @@ class Pushed:
 
 def push(machine: Path, project: Path, *arguments: str) -> dict[str, object]:
     """Push as a user does; the summary, and the seconds that it all took."""
-    variables = {"SEMATIC_CACHE_DIR": str(machine), "PATH": "/usr/bin:/bin"}
+    # All pushes are of one user, whose pip is configured in one way.
+    variables = {"SEMATIC_CACHE_DIR": str(machine), "HOME": pwd.getpwuid(os.getuid()).pw_dir}
     command = [sys.executable, "-m", "sematic.oci.cli", "push", str(project), "--json", *arguments]
     began = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, env=_environment(variables))
+    environment = {**os.environ, **variables}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     summary: dict[str, object] = json.loads(done.stdout)
     summary["all seconds"] = round(time.monotonic() - began, 1)
     print(f"\npush: {summary['sent']} bytes sent, {summary['all seconds']} s", done.stderr[-300:])
     return summary
-
-
-def _environment(variables: dict[str, str]) -> dict[str, str]:
-    import os
-
-    return {**os.environ, **variables}
 
 
 @pytest.fixture(scope="session")
@@ -191,8 +190,6 @@ def test_a_second_machine_transfers_nothing_of_the_wheels(pushed: Pushed, folder
 
 
 def _tar(group: FileGroup) -> bytes:
-    import hashlib
-
     own = hashlib.sha256()
     for chunk in tar_chunks(in_order(group.entries()), 0):
         own.update(chunk)
