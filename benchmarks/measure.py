@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -71,9 +72,15 @@ def run_timed(command: Sequence[str | Path], cwd: Path | None = None, **variable
             stdout=said,
             stderr=said,
             pass_fds=(writer,),
+            start_new_session=True,
         )
         os.close(writer)
-        data, code = result.read(), process.wait()
+        try:
+            data, code = result.read(), process.wait()
+        except BaseException:  # whoever is told to end leaves nothing running
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
         if code or not data:
             said.seek(0)
             last = said.read()[-2000:].decode(errors="replace")
