@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sematic.oci.blob import Source
@@ -21,9 +20,10 @@ from sematic.oci.manifest import (
 )
 from sematic.oci.memo import Memo
 from sematic.oci.untrusted import MOST_BYTES, parse_json
+from sematic.oci.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Base:
     """A base image for one platform.
 

@@ -6,7 +6,6 @@ import io
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
 from sematic.oci.base import Base
@@ -15,6 +14,7 @@ from sematic.oci.layer import ExistingLayer
 from sematic.oci.manifest import layer_compression
 from sematic.oci.plan import MOST_LAYERS
 from sematic.oci.tar_names import TarError, TarName, tar_names
+from sematic.oci.values import field, mutable
 
 _VERSION = re.compile(r"3\.[0-9]{1,3}")
 _PYTHON = re.compile(r"(usr/(?:local/)?)bin/python3")
@@ -36,7 +36,7 @@ _WIDEST = 64 << 20  # bytes that zstd may look back, and so keep: enough for its
 _BUFFER = 64 << 10
 
 
-@dataclass(slots=True)
+@mutable
 class Contents:
     """What was seen in the layers of a base, as far as they were read.
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
 
 from sematic.oci.base import Base
 from sematic.oci.base_contents import Contents, read_contents
 from sematic.oci.errors import BaseError
 from sematic.oci.events import Listener, Noticed
 from sematic.oci.memo import Memo
+from sematic.oci.values import as_dict, frozen
 
 PYTHON_LABEL = "dev.sematic.python"
 USUAL_PYTHON = "/usr/bin/python3"
@@ -26,7 +26,7 @@ CUDA_LABEL = "dev.sematic.cuda"
 _VERSION = re.compile(r"3\.[0-9]{1,3}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BasePython:
     """The interpreter of a base.
 
@@ -96,7 +96,7 @@ def recall_contents(base: Base, memo: Memo, *, is_whole: bool = False) -> Conten
 def remember_contents(base: Base, memo: Memo, contents: Contents, *, is_whole: bool) -> None:
     """Keep what was read of a base, by the digest of its config."""
     key = _key(base, "whole" if is_whole else "python")
-    memo.remember(key, json.dumps(asdict(contents)).encode())
+    memo.remember(key, json.dumps(as_dict(contents)).encode())
 
 
 def _key(base: Base, what: str) -> str:

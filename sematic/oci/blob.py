@@ -8,11 +8,11 @@ by anyone: what is here is all that the rest of the package asks of one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from sematic.oci.manifest import Descriptor, Document
 from sematic.oci.reference import Reference
+from sematic.oci.values import frozen
 
 Fate = Literal["new", "reused", "mounted"]
 """What became of a blob: sent, already there, or linked there by the registry itself."""
@@ -44,7 +44,7 @@ class Blob(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receipt:
     """What a destination did with a blob.
 

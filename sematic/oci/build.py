@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,13 +33,14 @@ from sematic.oci.recipes import Recipes
 from sematic.oci.reference import parse_reference
 from sematic.oci.runtime import SOURCE, WORKER, ImagePython, runtime_environment, runtime_group
 from sematic.oci.settings import Settings, read_settings
+from sematic.oci.values import frozen, replace
 
 if TYPE_CHECKING:
     from sematic.oci.requirements.environment import Required
     from sematic.oci.wheels.catalogue import Catalogue
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Build:
     """An image that can be delivered, and how it came to be.
 

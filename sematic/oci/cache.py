@@ -15,13 +15,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sematic.oci.compression import Compression
 from sematic.oci.folders import cache_folder
 from sematic.oci.layer import Made
+from sematic.oci.values import frozen
 
 _log = logging.getLogger("sematic.oci.cache")
 _Value = TypeVar("_Value")
@@ -48,7 +48,7 @@ _TICK = 20_000_000
 _COARSE_TICK = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheInfo:
     """What there is: the file, its size (bytes), remembered layers and small values."""
 

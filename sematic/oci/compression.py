@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import zlib
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sematic.oci.errors import SettingsError
+from sematic.oci.values import frozen
 
 _LEVELS = {"zstd": range(1, 20), "gzip": range(1, 10)}
 _DEFAULTS = {"zstd": 2, "gzip": 1}
@@ -28,7 +28,7 @@ class Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compression:
     """An algorithm and its level."""
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 
 from sematic.oci.blob import Blob, Destination, Fate, Receipt
 from sematic.oci.compression import Compression
@@ -18,6 +17,7 @@ from sematic.oci.index import Index
 from sematic.oci.layer import Bytes, ExistingLayer, Layer, Made
 from sematic.oci.manifest import convert_layer_type
 from sematic.oci.reference import check_tag
+from sematic.oci.values import frozen, replace
 
 WORKERS = 4
 """Layers on their way at once."""
@@ -39,7 +39,7 @@ Known = Callable[[int, Compression], Iterable[Made]]
 """What is known of layers whose tar has a size (bytes) and that were compressed in a way."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerReport:
     """What became of one layer.
 
@@ -54,7 +54,7 @@ class LayerReport:
     sent: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """What became of an image, or of the images of an index.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias, Union
 
 from sematic.oci.blob import Fate
+from sematic.oci.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started:
     """A layer is being delivered.
 
@@ -20,7 +20,7 @@ class Started:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moved:
     """So many more bytes of a layer have been written or sent.
 
@@ -32,7 +32,7 @@ class Moved:
     fraction: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finished:
     """A layer is where it should be.
 
@@ -46,14 +46,14 @@ class Finished:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """Nothing moves for a while, and why (``registry.example.com asks to wait 7 s``)."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Noticed:
     """Something the user should know, though the work goes on."""
 

@@ -6,8 +6,9 @@ import hashlib
 import marshal
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeAlias, Union
+
+from sematic.oci.values import frozen
 
 Kind = Literal["file", "folder", "link"]
 GroupKind = Literal["runtime", "distribution", "unowned", "source"]
@@ -79,7 +80,7 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileGroup:
     """Files that belong together and change together: a distribution, or a source folder.
 
@@ -120,7 +121,7 @@ class FileGroup:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LeftOut:
     """Something in the tree that does not go into the image, and the rule that says so.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Union
 
 from sematic.oci.base import Base
@@ -26,11 +25,12 @@ from sematic.oci.manifest import (
 from sematic.oci.plan import MOST_LAYERS
 from sematic.oci.reference import RegistryReference
 from sematic.oci.tar import source_date_epoch, timestamp
+from sematic.oci.values import field, frozen, replace
 
 AnyLayer = Union[Layer, ExistingLayer]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """What is changed in the base's config (image-spec, config.md); None leaves it as it is."""
 
@@ -42,7 +42,7 @@ class Config:
     working_dir: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Image:
     """A base and what is put on top of it.
 

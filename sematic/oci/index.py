@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sematic.oci.errors import ManifestError
 from sematic.oci.image import AnyLayer, Image
 from sematic.oci.manifest import DOCKER_INDEX, OCI_INDEX, Descriptor, Document, to_json
+from sematic.oci.values import field, frozen, replace
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index:
     """Images for different platforms, of which each machine takes its own.
 

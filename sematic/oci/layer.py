@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from sematic.oci.blob import Source
 from sematic.oci.compression import Compression
@@ -13,6 +12,7 @@ from sematic.oci.errors import LayerChanged
 from sematic.oci.files import FileEntry
 from sematic.oci.manifest import Descriptor, Format, layer_media_type
 from sematic.oci.tar import in_order, source_date_epoch, tar_chunks, tar_size
+from sematic.oci.values import field, frozen
 
 DEFAULT_COMPRESSION = Compression.parse("zstd")
 
@@ -20,7 +20,7 @@ SIZE_ANNOTATION = "dev.sematic.tar-size"
 """On every layer that is made here: the size of its tar (bytes)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Made:
     """What came out when a layer was made.
 
@@ -175,7 +175,7 @@ class Layer:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExistingLayer:
     """A layer that lies in a registry or an image layout, as those of a base image do."""
 
@@ -189,7 +189,7 @@ class ExistingLayer:
         return self.origin.blob(self.descriptor)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bytes:
     """A blob that is at hand, as a config is."""
 

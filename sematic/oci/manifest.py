@@ -11,11 +11,11 @@ import os
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sematic.oci.errors import ManifestError, SettingsError
 from sematic.oci.untrusted import one_line, parse_json
+from sematic.oci.values import field, frozen, replace
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -117,7 +117,7 @@ def is_foreign(media_type: str) -> bool:
     return "nondistributable" in media_type or "foreign" in media_type
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Platform:
     """An operating system and a CPU, in Go's words (``linux``, ``amd64``, ``arm64``, ``v8``)."""
 
@@ -173,7 +173,7 @@ class Platform:
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "i686": "386"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Descriptor:
     """What a blob or manifest is, how large (bytes), and its digest (image-spec, descriptor.md)."""
 
@@ -247,7 +247,7 @@ class Descriptor:
         return replace(self, media_type=media_type)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """A manifest or an index as it was fetched or written: its bytes, and what they are."""
 
@@ -278,7 +278,7 @@ class Document:
         return document
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """One image for one platform: its config and its layers, lowest first."""
 

@@ -14,10 +14,10 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sematic.oci.errors import SettingsError
 from sematic.oci.files import FileEntry, FileGroup, GroupKind
+from sematic.oci.values import frozen
 
 MOST_LAYERS = 127
 """Layers that a container engine can stack (overlayfs in Docker and containerd)."""
@@ -43,7 +43,7 @@ FEWEST_LAYERS = len(_ORDER)
 """One of each kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerPlan:
     """One layer to be: its name and the groups that go into it.
 

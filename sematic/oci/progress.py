@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sematic.oci.commands import say
 from sematic.oci.events import Event, Finished, Listener, Moved, Noticed, Started, Waiting
 from sematic.oci.report import size_text
+from sematic.oci.values import mutable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -115,7 +115,7 @@ class _Bars:
         return self._progress
 
 
-@dataclass(slots=True)
+@mutable
 class _Bar:
     task: TaskID
     began: float

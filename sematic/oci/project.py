@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from sematic.oci.blob import Source
@@ -17,6 +16,7 @@ from sematic.oci.places import Places
 from sematic.oci.previous import Known
 from sematic.oci.reference import ArchiveReference
 from sematic.oci.settings import Settings, read_settings
+from sematic.oci.values import replace
 
 _TRIES = 3
 

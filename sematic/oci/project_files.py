@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sematic.oci.cache import Cache
@@ -16,9 +15,10 @@ from sematic.oci.plan import source_groups
 from sematic.oci.runtime import SOURCE
 from sematic.oci.settings import Settings
 from sematic.oci.tree.walk import find_tree
+from sematic.oci.values import frozen, replace
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProjectFiles:
     """The files of a project and of its environment.
 

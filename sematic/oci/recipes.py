@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Protocol
 
 from sematic.oci.blob import Source
@@ -13,6 +12,7 @@ from sematic.oci.layer import Layer, Made
 from sematic.oci.plan import LayerPlan
 from sematic.oci.settings import Settings
 from sematic.oci.tar import source_date_epoch
+from sematic.oci.values import replace
 
 _RECIPE = b"3"
 """Counted up whenever the same files are to become another layer than before."""

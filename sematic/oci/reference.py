@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Union
 
 from sematic.oci.errors import InvalidReference
 from sematic.oci.manifest import is_digest
+from sematic.oci.values import frozen
 
 # distribution-spec, "Pulling manifests": <name> and <reference>.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -21,7 +21,7 @@ _HOST = re.compile(
 DOCKER_HUB = "docker.io"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegistryReference:
     """``HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]``."""
 
@@ -41,7 +41,7 @@ class RegistryReference:
         return self.name + tag + digest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayoutReference:
     """``oci-layout:DIR[:TAG][@DIGEST]``: an OCI image layout on this machine."""
 
@@ -59,7 +59,7 @@ class LayoutReference:
         return self.name + tag + digest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchiveReference:
     """``archive:FILE[:TAG]``: one tar file that holds an image."""
 

@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sematic.oci.files import FileEntry, FileGroup
+from sematic.oci.values import frozen
 
 SOURCE = "sematic/src"
 EDITABLE = "sematic/editable"
@@ -44,7 +44,7 @@ except OSError as error:
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImagePython:
     """The interpreter that the image's virtual environment stands on.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from sematic.oci.manifest import Format, Platform
 from sematic.oci.plan import BUDGET, FEWEST_LAYERS, MOST_LAYERS
 from sematic.oci.reference import LayoutReference, Reference, check_tag, parse_reference
 from sematic.oci.toml import parse_toml
+from sematic.oci.values import field, frozen, names, replace
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """How a project becomes an image, and where it goes.
 
@@ -204,7 +204,7 @@ def _checked(project: Path, table: Any) -> dict[str, Any]:
     where = f"{project / 'pyproject.toml'}: [tool.sematic]"
     if not isinstance(table, dict):
         raise SettingsError(f"{where} is no table")
-    known = {entry.name.replace("_", "-"): entry for entry in fields(Settings)}
+    known = {name.replace("_", "-"): name for name in names(Settings)}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key in _TABLES_OF_OTHERS:
@@ -215,8 +215,8 @@ def _checked(project: Path, table: Any) -> dict[str, Any]:
             close = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
             raise SettingsError(f"{where} has {key!r}, which is no setting: {hint}")
-        kind = str(known[key].type)
-        values[known[key].name] = _value(f"{where} {key}", kind, value)
+        kind = Settings.__annotations__[known[key]]
+        values[known[key]] = _value(f"{where} {key}", kind, value)
     return values
 
 

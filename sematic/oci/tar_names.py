@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO, NamedTuple
+
+from sematic.oci.values import mutable
 
 _BLOCK = 512
 _CHUNK = 64 << 10
@@ -65,7 +66,7 @@ def tar_names(file: IO[bytes]) -> Iterator[TarName]:
         extended = _Extended()
 
 
-@dataclass(slots=True)
+@mutable
 class _Extended:
     """What the headers before a member's own say of it."""
 

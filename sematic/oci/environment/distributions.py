@@ -17,10 +17,10 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from sematic.oci.files import FileEntry
+from sematic.oci.values import frozen
 
 _METADATA_LEFT_OUT = frozenset(
     (
@@ -49,7 +49,7 @@ class Recorded(NamedTuple):
     size: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Distribution:
     """An installed distribution.
 

@@ -11,19 +11,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from sematic.oci.environment.distributions import read_text
 from sematic.oci.environment.prefixes import EDITABLE, SOURCE, Prefixes
 from sematic.oci.environment.snapshot import SourceRoot
 from sematic.oci.errors import ProjectError
 from sematic.oci.tree.ignore import is_always_left_out
+from sematic.oci.values import field, frozen, mutable
 
 _IMPORT = re.compile(r"import[ \t]+([\w.]+)")
 _MODULE_ENDS = (".py", ".so", ".pyd")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """Whose .pth file it is.
 
@@ -35,7 +35,7 @@ class Owner:
     is_editable: bool = False
 
 
-@dataclass
+@mutable
 class Editables:
     """What the .pth files of an environment lead to; fills as they are read.
 

@@ -7,7 +7,6 @@ import marshal
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -22,6 +21,7 @@ from sematic.oci.environment.snapshot import VERSION, Contents, SourceRoot, Surv
 from sematic.oci.errors import FileChanged, FileError
 from sematic.oci.files import FileEntry, FileGroup, GroupKind, LeftOut, Stamp, stamp_of
 from sematic.oci.memo import Memo
+from sematic.oci.values import frozen
 
 if TYPE_CHECKING:
     from sematic.oci.environment.look import Fact
@@ -33,7 +33,7 @@ _loaded: dict[str, Survey] = {}
 """Surveys of this process, by the key under which the memo has them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Environment:
     """What is installed.
 

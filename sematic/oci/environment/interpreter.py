@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from sematic.oci.environment import probe
 from sematic.oci.errors import ProjectError
 from sematic.oci.files import stamp_of
 from sematic.oci.memo import Memo
+from sematic.oci.values import frozen
 
 TIMEOUT = 60
 """Seconds that an interpreter has to say what it is."""
@@ -21,7 +21,7 @@ TIMEOUT = 60
 _HIDDEN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interpreter:
     """A Python interpreter and where its environment lies.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from sematic.oci.environment.interpreter import Interpreter
+from sematic.oci.values import frozen
 
 VENV = "sematic/venv"
 SOURCE = "sematic/src"
@@ -37,7 +37,7 @@ class Place(NamedTuple):
     path: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Prefixes:
     """The folders of an environment.
 

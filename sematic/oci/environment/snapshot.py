@@ -10,11 +10,11 @@ import hashlib
 import marshal
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sematic.oci.environment.look import fact, facts_below, stamps_record
 from sematic.oci.files import LeftOut, Stamp, stamp_of
+from sematic.oci.values import field, frozen, mutable
 
 if TYPE_CHECKING:
     from sematic.oci.environment.look import Fact
@@ -69,7 +69,7 @@ class Made(NamedTuple):
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contents:
     """What is in a group.
 
@@ -160,7 +160,7 @@ class Contents:
         )
 
 
-@dataclass
+@mutable
 class Watch:
     """What tells whether the same files are still there.
 
@@ -231,7 +231,7 @@ class Watch:
         return cls(folders, stamps, listings, files, assumed)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceRoot:
     """A source tree of an editable install that lies outside the project.
 
@@ -247,7 +247,7 @@ class SourceRoot:
     paths: tuple[str, ...]
 
 
-@dataclass
+@mutable
 class Survey:
     """What was found.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from sematic.oci.environment.distributions import (
     Distribution,
@@ -31,11 +30,12 @@ from sematic.oci.environment.snapshot import (
 )
 from sematic.oci.errors import FileError
 from sematic.oci.files import LeftOut
+from sematic.oci.values import field, mutable
 
 _SHOWN = 5
 
 
-@dataclass
+@mutable
 class _Listing:
     """The files of a site folder.
 
@@ -48,7 +48,7 @@ class _Listing:
     tops: dict[str, list[str]]
 
 
-@dataclass
+@mutable
 class _Claim:
     """The files of one group, while it is being put together."""
 

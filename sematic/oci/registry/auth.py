@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -20,6 +19,7 @@ from sematic.oci.registry.pointers import pointed
 from sematic.oci.registry.routes import origin
 from sematic.oci.registry.tokens import parse_token
 from sematic.oci.untrusted import one_line
+from sematic.oci.values import field, frozen, mutable
 
 if TYPE_CHECKING:
     from sematic.oci.registry.answer import Answer
@@ -31,7 +31,7 @@ _LONGEST_CHALLENGE = 8 << 10
 _CLIENT = "sematic"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """One scheme (lower case) that a server offers, and its parameters."""
 
@@ -63,7 +63,7 @@ def repository_scope(repository: str, actions: str) -> str:
     return f"repository:{repository}:{actions}"
 
 
-@dataclass(slots=True)
+@mutable
 class _Host:
     """What is known of one registry."""
 

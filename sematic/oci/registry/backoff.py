@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sematic.oci.errors import RegistryError
 from sematic.oci.events import Listener, Waiting
+from sematic.oci.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patience:
     """How often a request is made, and how long is waited between. Times are in seconds.
 

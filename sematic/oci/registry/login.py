@@ -7,17 +7,16 @@ token for that is one without scopes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from sematic.oci.errors import Denied, RegistryError
 from sematic.oci.registry.auth import Authorizer
 from sematic.oci.registry.client import api_host, is_challenge
 from sematic.oci.registry.credentials import Credential, Credentials
 from sematic.oci.registry.failures import what_it_said
 from sematic.oci.registry.transport import Transport
+from sematic.oci.values import frozen, replace
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Login:
     """What a registry said to somebody.
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
 
 from sematic.oci.untrusted import parse_json
+from sematic.oci.values import field, frozen
 
 _DEFAULT_SECONDS = 60.0
 _TEXT = re.compile(r"[!-~][ -~]{0,65535}")  # what a header can hold
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Token:
     """A Bearer token.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -22,6 +21,7 @@ from sematic.oci.registry.failures import NoAnswer, no_answer
 from sematic.oci.registry.pointers import pointed
 from sematic.oci.registry.routes import Routes, origin
 from sematic.oci.untrusted import MOST_BYTES, one_line
+from sematic.oci.values import frozen
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -33,7 +33,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _SHOWN = {"digest", "mount", "from", "scope", "service", "n", "last"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manner:
     """How a request is made.
 

@@ -8,13 +8,13 @@ the same session: a session that failed is given up, and a new one opened.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from sematic.oci.blob import Blob, Progress
 from sematic.oci.errors import RegistryError
 from sematic.oci.registry.body import Body
 from sematic.oci.registry.client import RegistryClient
 from sematic.oci.registry.failures import SESSION_LOST, is_lost
+from sematic.oci.values import mutable
 
 _TRIES = 5
 _REFUSALS = {400, 404, 405, 411, 415, 416, 501}
@@ -24,7 +24,7 @@ _OTHER_REASONS = SESSION_LOST | {
 }
 
 
-@dataclass(slots=True)
+@mutable
 class _Session:
     """An upload session: where it is now, what goes into it and by which method."""
 

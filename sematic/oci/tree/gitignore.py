@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
+
+from sematic.oci.values import frozen
 
 _SPECIAL = re.compile(rb"[*?\[\\]")
 _WILD = re.compile(_SPECIAL.pattern.decode())
@@ -23,7 +24,7 @@ _ONE_OF = re.compile(r"([^*?\[\\]*)\[([A-Za-z0-9]+)\]")  # as in *.py[cod]
 _WHITE_END = re.compile(rb"(?<!\\)[\s\x1c-\x1f\x85\xa0]\Z")
 
 
-@dataclass(frozen=True)
+@frozen
 class Pattern:
     """One line of an ignore file.
 

@@ -8,7 +8,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sematic.oci.errors import FileError, ProjectError
@@ -19,6 +18,7 @@ from sematic.oci.tree.ignore import Kind, Rules, Scope, Verdict
 from sematic.oci.tree.links import Link, Region, judge, special
 from sematic.oci.tree.repository import read, scope_above
 from sematic.oci.tree.rules import ENVIRONMENT, PRIVATE_KEY, secret_on_way
+from sematic.oci.values import frozen
 
 _IN = Verdict(True)
 _Decisions: TypeAlias = "dict[str, Any]"
@@ -28,7 +28,7 @@ _RACY = 2_000_000_000
 """A file younger than this (ns) may change again without a new time stamp."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tree:
     """A source tree's files, links and folders, and what does not go in; sorted by path."""
 
@@ -62,7 +62,7 @@ def find_tree(
     return walk.tree()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Folder:
     """A folder that is to be listed.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
 from math import inf
 
+from sematic.oci.values import field, frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Credential:
     """What to show to one registry.
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sematic.oci.errors import Denied
 from sematic.oci.reference import DOCKER_HUB
 from sematic.oci.registry.credentials.credential import Credential
 from sematic.oci.untrusted import parse_json
+from sematic.oci.values import frozen
 
 HUB_KEY = "https://index.docker.io/v1/"
 PASSWORD = "SEMATIC_REGISTRY_PASSWORD"
@@ -24,7 +24,7 @@ def server_key(host: str) -> str:
     return HUB_KEY if host == DOCKER_HUB else host
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Helper:
     """A credential helper.
 

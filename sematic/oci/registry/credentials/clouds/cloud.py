@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sematic.oci.registry.credentials.credential import Credential
+from sematic.oci.values import frozen
 
 if TYPE_CHECKING:
     from sematic.oci.registry.transport import Transport
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cloud:
     """A cloud.
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
 from sematic.oci.registry.credentials.credential import Credential, renewal
+from sematic.oci.values import frozen, replace
 
 if TYPE_CHECKING:
     from sematic.oci.registry.credentials.clouds.cloud import Cloud
     from sematic.oci.registry.transport import Transport
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Given:
     """What a cloud gave for a host: a credential, or the reason why not."""
 
