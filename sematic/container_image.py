@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sematic.config import IMAGE_VARIABLE as VARIABLE
@@ -13,6 +12,7 @@ from sematic.oci.errors import OCIError
 from sematic.oci.events import Listener, ignore
 from sematic.oci.memo import Memo
 from sematic.oci.reference import ArchiveReference, RegistryReference, parse_reference
+from sematic.oci.values import replace
 
 if TYPE_CHECKING:
     from sematic.oci.build import Build

@@ -23,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from sematic.oci import bases
@@ -40,6 +39,7 @@ from sematic.oci.errors import OCIError
 from sematic.oci.layout import Layout
 from sematic.oci.manifest import Platform
 from sematic.oci.reference import LayoutReference
+from sematic.oci.values import replace
 from tests.peers.cache import build, cache_folder, is_stamped, lock
 from tests.peers.debian import (
     InstallError,

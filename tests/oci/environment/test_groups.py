@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from sematic.oci.environment.interpreter import find_interpreter
 from sematic.oci.errors import FileChanged
 from sematic.oci.files import FileEntry, FileGroup
 from sematic.oci.memo import Forgetful
+from sematic.oci.values import replace
 from tests.oci.environment.installs import (
     FLIT,
     HATCHLING,

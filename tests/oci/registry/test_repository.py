@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
@@ -22,6 +21,7 @@ from sematic.oci.manifest import (
 )
 from sematic.oci.memo import Forgetful
 from sematic.oci.registry import Repository
+from sematic.oci.values import replace
 from tests.oci.images import AMD64, layer
 from tests.oci.registry.blobs import DATA, Streamed, known, manifest, unheard
 from tests.oci.registry.conftest import Opener, Time

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -10,6 +9,7 @@ from sematic.oci.errors import Denied, DigestError, FileChanged, LayerChanged, R
 from sematic.oci.layer import Bytes
 from sematic.oci.registry import Repository
 from sematic.oci.registry.failures import NoAnswer
+from sematic.oci.values import replace
 from tests.oci.registry.blobs import DATA, Streamed, known, unheard
 from tests.oci.registry.conftest import Opener, Time
 from tests.oci.registry.scripted import DROP, Reply, Request, ScriptedRegistry, error

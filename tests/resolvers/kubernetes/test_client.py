@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
+from sematic.oci.values import replace
 from sematic.resolvers.pods import PodsError
 from sematic.resolvers.pods.kubernetes.client import Api
 from sematic.resolvers.pods.kubernetes.errors import ApiError
