@@ -90,17 +90,19 @@ def build_all(
     cache: Cache | None = None,
     places: Places | None = None,
     listener: Listener = ignore,
+    believes: bool = True,
 ) -> tuple[Build, ...]:
-    """The same for each platform that the settings name. What is the same in all is one layer."""
+    """The same for each platform that the settings name. What is the same in all is one layer.
+
+    :param believes: what others say of the layers that wheels become.
+    """
     project = Path(project)
     settings = settings or read_settings(project)
     cache = cache or Cache()
     places = places or Places(settings.destination(), memo=cache, listener=listener)
     shared: dict[bytes, Layer] = {}
-    return tuple(
-        _build(project, replace(settings, platform=name), cache, places, listener, shared)
-        for name in settings.platforms()
-    )
+    each = [replace(settings, platform=name) for name in settings.platforms()]
+    return tuple(_build(project, one, cache, places, listener, shared, believes) for one in each)
 
 
 def _build(
@@ -110,6 +112,7 @@ def _build(
     places: Places,
     listener: Listener,
     shared: dict[bytes, Layer],
+    believes: bool,
 ) -> Build:
     """:param shared: layers by their fingerprints; those that are made here are added."""
     aside = ThreadPoolExecutor(1, "base")  # the registry answers while files are found
@@ -136,7 +139,8 @@ def _build(
     groups = [runtime_group(image_python, roots), *found.groups]
     plans = plan_layers(groups, min(settings.layers, free))
     runs_on = f"{platform} {image_python.version} {libc}"
-    recipes = Recipes(settings, runs_on, cache, scanned, catalogue, shared)
+    witness = catalogue if believes else None
+    recipes = Recipes(settings, runs_on, cache, scanned, witness, shared)
     layers = [recipes.layer(plan) for plan in plans]
     _check(plans, layers, platform, image_python, libc)
     image = _image(base, platform, settings, image_python).append(*layers)

@@ -46,12 +46,16 @@ def push(
     settings = settings or read_settings(project)
     cache = cache or Cache()
     places = places or Places(settings.destination(), memo=cache, listener=listener)
-    for _ in range(_TRIES - 1):
+    believes = True
+    for left in reversed(range(_TRIES)):
         try:
-            return _push(project, settings, cache, places, listener, check)
+            return _push(project, settings, cache, places, listener, check, believes)
         except (FileChanged, LayerChanged) as error:
+            if not left:
+                raise
+            believes = believes and not isinstance(error, LayerChanged)
             listener(Noticed(f"{error}; looking again"))
-    return _push(project, settings, cache, places, listener, check)
+    raise AssertionError("the last try returns or raises")
 
 
 def _push(
@@ -61,8 +65,12 @@ def _push(
     places: Places,
     listener: Listener,
     check: Check,
+    believes: bool,
 ) -> Delivery:
-    built = build_all(project, settings, cache=cache, places=places, listener=listener)
+    """:param believes: what others say of layers."""
+    built = build_all(
+        project, settings, cache=cache, places=places, listener=listener, believes=believes
+    )
     for note in dict.fromkeys(note for each in built for note in each.notes):
         listener(Noticed(note))
     for each in built:
