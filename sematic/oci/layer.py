@@ -48,6 +48,8 @@ class Layer:
     :param keep: told what came out whenever the layer was made.
     :param size: bytes of content, where it is known without making the entries.
     :param origin: who says that it lies there as it was made, if somebody else made it.
+    :param is_of_base: it is to lie below what :mod:`sematic.oci` puts on a base, whose descriptors
+        say how long their tars are.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Layer:
         keep: Callable[[Made], None] | None = None,
         size: int | None = None,
         origin: Source | None = None,
+        is_of_base: bool = False,
     ) -> None:
         # It ends up in JSON, and a file's name need not be UTF-8.
         self.name = os.fsencode(name).decode(errors="replace")
@@ -69,6 +72,7 @@ class Layer:
         self.made = made
         self.origin = origin
         self._keep = keep
+        self._is_of_base = is_of_base
         self.taken = 0
         """Bytes of its tar that have gone in, while it is made."""
         self._entries: Sequence[FileEntry] | None = None
@@ -102,7 +106,7 @@ class Layer:
             layer_media_type(self.compression.algorithm, self.format),
             self.made.digest,
             self.made.size,
-            {SIZE_ANNOTATION: str(self.made.tar_size)},
+            {} if self._is_of_base else {SIZE_ANNOTATION: str(self.made.tar_size)},
         )
 
     def recognise(self, known: Iterable[Made]) -> bool:

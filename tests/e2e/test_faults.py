@@ -56,5 +56,8 @@ def test_every_push_succeeds_or_fails_as_it_should(
 def test_the_document_shows_what_came_of_them(matrix: Matrix) -> None:
     text = document(matrix.baselines, matrix.cells, matrix.verdicts)
     before = _DOCUMENT.read_text() if _DOCUMENT.exists() else ""
-    _DOCUMENT.write_text(text)
-    assert text == before, f"{_DOCUMENT} was not what came of this run; it is now: look at it"
+    # Two requests to two hosts at once may be seen in either order.
+    is_same = sorted(text.splitlines()) == sorted(before.splitlines())
+    if not is_same:
+        _DOCUMENT.write_text(text)
+    assert is_same, f"{_DOCUMENT} was not what came of this run; it is now: look at it"

@@ -35,7 +35,6 @@ STEPS = {
     "mounted": re.compile(r"POST .*[?&]mount="),
     "opened": re.compile("POST .*/blobs/uploads/: "),
     "sent": re.compile(r"PUT .*[?&]digest=|new "),
-    "stored": re.compile("PUT .*/manifests/sha256:"),
     "tagged": re.compile("PUT .*/manifests/[^:]*: "),
 }
 
@@ -195,7 +194,7 @@ def test_two_hundred_kills_do_no_harm(
 ) -> None:
     """Of docker-registry: crane's takes a manifest that breaks off for a whole one."""
     print(f"SEMATIC_TEST_SEED={SEED}")
-    sent = ("opened", "sent", "stored", "tagged")
+    sent = ("opened", "sent", "tagged")
     one = RegistryPlace(docker_registry, "kills/one")
     shared = RegistryPlace(docker_registry, "kills/shared")
     layout = LayoutPlace(tmp_path / "images")

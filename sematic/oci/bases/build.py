@@ -203,4 +203,5 @@ def _layer(
         made=cache.layer(fingerprint, 0),
         keep=keep,
         size=sum(package.size for package in lock.packages),
+        is_of_base=True,
     )
