@@ -15,7 +15,7 @@ from sematic.oci.reference import ArchiveReference, RegistryReference, parse_ref
 from sematic.oci.values import replace
 
 if TYPE_CHECKING:
-    from sematic.oci.build import Build
+    from sematic.oci.project_image import Build
 
 
 def has_container_image() -> bool:

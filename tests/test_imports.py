@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import sematic
+import sematic.oci
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("dataclasses", "inspect", "urllib3", "requests", "kubernetes", "fsspec", "rich", "numpy")
@@ -72,3 +73,10 @@ def test_every_name_that_is_offered_is_there() -> None:
 def test_other_names_are_told_not_to_be_there() -> None:
     with pytest.raises(AttributeError, match="module 'sematic' has no attribute 'Flow'"):
         _ = sematic.Flow
+
+
+def test_no_module_has_the_name_of_what_is_offered_beside_it() -> None:
+    """Once it were imported, it would be found in the other's place."""
+    for package in (sematic, sematic.oci):
+        modules = {path.stem for path in Path(str(package.__file__)).parent.iterdir()}
+        assert modules.isdisjoint(dir(package)), package.__name__

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from sematic.oci.blob import Destination as Destination
     from sematic.oci.blob import Receipt as Receipt
     from sematic.oci.blob import Source as Source
-    from sematic.oci.build import Build as Build
-    from sematic.oci.build import build as build
     from sematic.oci.cache import Cache as Cache
     from sematic.oci.compression import Compression as Compression
     from sematic.oci.delivery import Delivery as Delivery
@@ -57,6 +55,8 @@ if TYPE_CHECKING:
     from sematic.oci.places import open_destination as open_destination
     from sematic.oci.places import open_source as open_source
     from sematic.oci.project import push as push
+    from sematic.oci.project_image import Build as Build
+    from sematic.oci.project_image import build as build
     from sematic.oci.reference import parse_reference as parse_reference
     from sematic.oci.settings import Settings as Settings
     from sematic.oci.settings import read_settings as read_settings
@@ -66,7 +66,6 @@ _WHERE = {
     "archive": ("Archive",),
     "base": ("Base", "find_base"),
     "blob": ("Blob", "Destination", "Receipt", "Source"),
-    "build": ("Build", "build"),
     "cache": ("Cache",),
     "compression": ("Compression",),
     "delivery": ("Delivery", "deliver"),
@@ -78,8 +77,9 @@ _WHERE = {
     "layout": ("Layout",),
     "manifest": ("Descriptor", "Document", "Manifest", "Platform"),
     "memo": ("Forgetful", "Memo"),
-    "project": ("push",),
     "places": ("Places", "open_destination", "open_source"),
+    "project": ("push",),
+    "project_image": ("Build", "build"),
     "reference": ("parse_reference",),
     "settings": ("Settings", "read_settings"),
     "tree.walk": ("find_tree",),

@@ -61,10 +61,10 @@ def _push(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from sematic.oci.build import build_all
     from sematic.oci.cache import Cache
     from sematic.oci.places import open_destination
     from sematic.oci.progress import shown
+    from sematic.oci.project_image import build_all
     from sematic.oci.report import plan_json, plan_text
 
     settings = _settings(options)
@@ -82,9 +82,9 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _lock(options: argparse.Namespace) -> int:
-    from sematic.oci.build import find_lock
     from sematic.oci.cache import Cache
     from sematic.oci.progress import shown
+    from sematic.oci.project_image import find_lock
 
     settings = _settings(options)
     with shown(options.quiet) as show:

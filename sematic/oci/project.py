@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sematic.oci.blob import Source
-from sematic.oci.build import Build, build_all
 from sematic.oci.cache import Cache
 from sematic.oci.delivery import Delivery, deliver
 from sematic.oci.errors import FileChanged, LayerChanged, OCIError
@@ -14,6 +13,7 @@ from sematic.oci.events import Listener, Noticed, ignore
 from sematic.oci.index import Index
 from sematic.oci.places import Places
 from sematic.oci.previous import Known
+from sematic.oci.project_image import Build, build_all
 from sematic.oci.reference import ArchiveReference
 from sematic.oci.settings import Settings, read_settings
 from sematic.oci.values import replace

@@ -9,9 +9,9 @@ from typing import Any
 
 from sematic.oci.base import Base
 from sematic.oci.blob import Destination
-from sematic.oci.build import Build
 from sematic.oci.delivery import Delivery
 from sematic.oci.files import LeftOut
+from sematic.oci.project_image import Build
 from sematic.oci.untrusted import one_line
 
 _LARGEST = 10

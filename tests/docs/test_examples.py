@@ -60,12 +60,15 @@ def test_the_pipeline_examples_run(folder: Path) -> None:
     assert run.stderr.splitlines()[-1].startswith("RESOLVED")
 
 
-@pytest.mark.parametrize(("document", "least"), [("command", 8), ("bases", 2), ("requirements", 4)])
+@pytest.mark.parametrize(
+    ("documents", "least"), [(("command", "bases"), 10), (("requirements",), 4)]
+)
 def test_the_command_examples_run(
-    folder: Path, peers_cache: Path, document: str, least: int
+    folder: Path, peers_cache: Path, documents: tuple[str, ...], least: int
 ) -> None:
     commands = [
         line.removeprefix("$ ")
+        for document in documents
         for block in blocks(f"docs/{document}.md", "console")
         for line in block.splitlines()
         if line.startswith("$ ")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.build import build
+from sematic.oci.project_image import build
 from sematic.oci.settings import read_settings
 from tests.e2e.schemas import ImageSpec
 from tests.peers.docker import Docker

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.build import Build, build
 from sematic.oci.cache import Cache
 from sematic.oci.files import FileGroup
+from sematic.oci.project_image import Build, build
 from sematic.oci.settings import Settings, read_settings
 from sematic.oci.tar import in_order, tar_chunks
 from tests.peers.podman import Podman

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.build import Build, build
 from sematic.oci.cache import Cache
 from sematic.oci.events import Event, Noticed
+from sematic.oci.project_image import Build, build
 from sematic.oci.settings import read_settings
 from tests.peers.index import Index, index
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.build import Build
 from sematic.oci.errors import RequirementsError, SettingsError
+from sematic.oci.project_image import Build
 from sematic.oci.requirements import resolution
 from tests.oci.requirements.conftest import Make
 from tests.oci.wheels.made import NATIVE, make_sdist, make_wheel, sha256
