@@ -28,13 +28,13 @@ class Bound:
 
 
 BOUNDS: Mapping[str, Bound] = {
-    "cold": Bound(3_900_000, 46, 13, 65_000_000),
-    "no change": Bound(1_000, 3, 0, 40_000_000, 310),
-    "one file edited": Bound(70_000, 9, 1, 42_000_000, 310),
-    "ten files edited": Bound(70_000, 9, 1, 42_000_000),
-    "one file added": Bound(70_000, 9, 1, 42_000_000),
-    "distribution upgraded": Bound(150_000, 9, 1, 45_000_000),
-    "second machine": Bound(14_000, 23, 0, 65_000_000),
+    "cold": Bound(3_900_000, 48, 14, 65_000_000),
+    "no change": Bound(800, 3, 0, 40_000_000, 290),
+    "one file edited": Bound(20_000, 8, 1, 42_000_000, 290),
+    "ten files edited": Bound(70_000, 14, 4, 60_000_000),
+    "one file added": Bound(35_000, 8, 1, 42_000_000),
+    "distribution upgraded": Bound(500_000, 9, 1, 45_000_000),
+    "second machine": Bound(10_000, 23, 0, 65_000_000),
 }
 
 FORBIDDEN = ("requests", "oras", "kubernetes", "rich", "botocore", "azure", "google")
