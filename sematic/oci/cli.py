@@ -236,9 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     add.set_defaults(command=_lock)
 
     add = commands.add_parser("inspect", help="say what an image is made of")
-    add.add_argument("reference", metavar="REF", help="a registry's image or oci-layout:DIR[:TAG]")
-    add.add_argument("--platform", metavar="OS/CPU", help="which image of an index")
-    _add_common_options(add)
+    _add_image_options(add)
     add.set_defaults(command=_inspect)
 
     add = commands.add_parser("login", help="keep credentials for a registry")
@@ -286,10 +284,15 @@ def _add_base_commands(parser: argparse.ArgumentParser) -> None:
     add.set_defaults(command=_base_lock)
 
     add = verbs.add_parser("check", help="say what an image has as a base")
-    add.add_argument("reference", metavar="REF", help="a registry's image or oci-layout:DIR[:TAG]")
-    add.add_argument("--platform", metavar="OS/CPU", help="which image of an index")
-    _add_common_options(add)
+    _add_image_options(add)
     add.set_defaults(command=_base_check)
+
+
+def _add_image_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("reference", metavar="REF", help="a registry's image or oci-layout:DIR[:TAG]")
+    add("--platform", metavar="OS/CPU", help="which image of an index")
+    _add_common_options(parser)
 
 
 def _add_lock_options(parser: argparse.ArgumentParser) -> None:
