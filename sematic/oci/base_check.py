@@ -9,8 +9,9 @@ from typing import Any, Literal
 from sematic.oci.base import Base
 from sematic.oci.base_contents import Contents, read_contents
 from sematic.oci.base_python import (
-    PYTHON_LABEL,
+    BasePython,
     cuda_of,
+    lacking,
     python_of,
     recall_contents,
     remember_contents,
@@ -19,12 +20,12 @@ from sematic.oci.events import Listener, Noticed
 from sematic.oci.memo import Memo
 from sematic.oci.runtime import WORKER
 from sematic.oci.untrusted import one_line
+from sematic.oci.values import as_dict
 
 Verdict = Literal["yes", "push", "no"]
 """It holds; it does not, and ``push`` sees to it; it does not, and nobody does."""
 
 _WRITABLE = 0o002
-_FIRST = WORKER.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class BaseCheck:
 
     :param distributions: installed Python distributions, as ``numpy 2.4.6``.
     :param cuda: what it has of CUDA: wheels, or libraries.
+    :param python: its interpreter, with the C library's name and version.
     """
 
     reference: str
@@ -50,6 +52,7 @@ class BaseCheck:
     answers: tuple[Answer, ...]
     distributions: tuple[str, ...]
     cuda: tuple[str, ...]
+    python: BasePython | None
 
     @property
     def is_base(self) -> bool:
@@ -57,7 +60,8 @@ class BaseCheck:
         return all(answer.verdict != "no" for answer in self.answers)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "is_base": self.is_base}
+        python = as_dict(self.python) if self.python else None
+        return {**asdict(self), "python": python, "is_base": self.is_base}
 
 
 def check_base(base: Base, memo: Memo, listener: Listener) -> BaseCheck:
@@ -77,6 +81,7 @@ def check_base(base: Base, memo: Memo, listener: Listener) -> BaseCheck:
         tuple(_answers(base, contents)),
         tuple(sorted(set(contents.distributions.values()))),
         cuda_of(base, contents),
+        python_of(base, contents),
     )
 
 
@@ -85,45 +90,34 @@ def _home(base: Base) -> str:
 
 
 def _answers(base: Base, contents: Contents) -> Iterator[Answer]:
-    yield _interpreter(base, contents)
-    yield _libc(contents)
-    yield Answer("architecture", "yes", str(base.platform))
-    yield _links(contents)
+    python = python_of(base, contents)
+    why = lacking(base, contents)
+    there = {
+        "interpreter": f"{python.path}, Python {python.version}" if python else "",
+        "C library": _libc(contents),
+        "architecture": str(base.platform),
+        "links": _links(contents),
+    }
+    for requirement, text in there.items():
+        if requirement in why:
+            yield Answer(requirement, "no", why[requirement])
+        else:
+            yield Answer(requirement, "yes", text)
     yield _writable_home(base, contents)
     yield _entrypoint(base)
 
 
-def _interpreter(base: Base, contents: Contents) -> Answer:
-    python = python_of(base, contents)
-    if python is None:
-        return Answer(
-            "interpreter", "no", "there is no /usr/bin/python3, and no /usr/local/bin/python3"
-        )
-    labelled = base.labels.get(PYTHON_LABEL, python.version)
-    if labelled != python.version:
-        return Answer(
-            "interpreter",
-            "no",
-            f"{python.path} is Python {python.version}, but the label {PYTHON_LABEL} says "
-            f"{labelled}",
-        )
-    return Answer("interpreter", "yes", f"{python.path}, Python {python.version}")
+def _libc(contents: Contents) -> str:
+    wheels = "musllinux" if contents.libc == "musl" else "manylinux"
+    if not contents.libc_version:
+        return f"{contents.libc}: it runs {wheels} wheels"
+    newest = contents.libc_version.replace(".", "_")
+    return f"{contents.libc} {contents.libc_version}: it runs wheels up to {wheels}_{newest}"
 
 
-def _libc(contents: Contents) -> Answer:
-    if not contents.libc:
-        return Answer("C library", "no", "there is no loader of glibc or musl")
-    wheels = {"glibc": "manylinux", "musl": "musllinux"}[contents.libc]
-    return Answer("C library", "yes", f"{contents.libc}: it runs {wheels} wheels")
-
-
-def _links(contents: Contents) -> Answer:
-    found = {f"/{name}": target for name, target in sorted(contents.links.items())}
-    if f"/{_FIRST}" in found:
-        where = found[f"/{_FIRST}"]
-        return Answer("links", "no", f"/{_FIRST} is a link to {where}, and layers would replace it")
-    text = ", ".join(f"{path} -> {target}" for path, target in found.items())
-    return Answer("links", "yes", text or "none below /")
+def _links(contents: Contents) -> str:
+    found = (f"/{name} -> {target}" for name, target in sorted(contents.links.items()))
+    return ", ".join(found) or "none below /"
 
 
 def _writable_home(base: Base, contents: Contents) -> Answer:

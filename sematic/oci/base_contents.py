@@ -1,4 +1,7 @@
-"""What lies in a base: its layers are read once, streamed and stored nowhere; names are kept."""
+"""What lies in a base: its layers are read once, streamed and stored nowhere.
+
+Names are kept, and of the interpreter and the C library what these say of themselves.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
 from sematic.oci.base import Base
+from sematic.oci.check import ELF, built_for
 from sematic.oci.errors import BaseError
 from sematic.oci.layer import ExistingLayer
 from sematic.oci.manifest import layer_compression
@@ -17,13 +21,25 @@ from sematic.oci.tar_names import TarError, TarName, tar_names
 from sematic.oci.values import field, mutable
 
 _VERSION = re.compile(r"3\.[0-9]{1,3}")
-_PYTHON = re.compile(r"(usr/(?:local/)?)bin/python3")
-_LIBRARY = re.compile(r"(usr/(?:local/)?)lib(?:64)?/python(3\.[0-9]{1,3})/os\.py")
-_LIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:.*/)?ld-(musl|linux)[^/]*\.so\.\d")
+_PREFIX = r"(usr/|usr/local/|opt/[^/]+/)"
+_PYTHON = re.compile(rf"{_PREFIX}bin/python3")
+_PROGRAM = re.compile(rf"{_PREFIX}bin/python3(?:\.[0-9]{{1,3}})?")
+_LIBRARY = re.compile(rf"{_PREFIX}lib(?:64)?/python(3\.[0-9]{{1,3}})/os\.py")
+_LOADER = re.compile(r"(?:usr/)?lib(?:64)?/(?:.*/)?ld-(musl|linux)[^/]*\.so\.\d")
+_LIBC = re.compile(
+    r"(?:usr/)?lib(?:64)?/(?:[^/]+-linux-[^/]+/)?"
+    r"(?:libc\.so\.6|libc-2\.\d{1,3}\.so|ld-musl-[^/]+\.so\.1|(?<=musl/)libc\.so)"
+)
+_KINDS = {"linux": "glibc", "musl": "musl"}
 _DISTRIBUTION = re.compile(
     r"(?:.*/)?(?:site|dist)-packages/([A-Za-z0-9][\w.]*)-([^/-]+)\.(?:dist|egg)-info(?:/.*)?"
 )
 _CUDA = re.compile(r"(?:.*/)?(lib(?:cudart|cublas|nvrtc|cufft|cusparse|cudnn)\.so(?:\.\d{1,3})?)")
+# In a program, the loader that it asks for; in a C library, what it prints when it is run.
+_ASKED = re.compile(rb"/ld-(musl|linux)[^/\0]*\.so\.\d\0")
+_GLIBC = re.compile(rb"GNU C Library [^\n\0]{0,100} version (2\.\d{1,3})")
+_MUSL = re.compile(rb"\0(1\.\d{1,3})\.\d{1,3}\0")
+_PROGRAM_HEAD, _LIBC_HEAD = 4 << 10, 8 << 20  # bytes; a glibc has 2 MB
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 
 # Of what a stranger wrote, no more is kept than an honest base has.
@@ -43,7 +59,10 @@ class Contents:
     :param pythons: interpreters whose links name their version.
     :param unversioned: interpreters whose name does not.
     :param libraries: versions of the standard libraries beside interpreters.
-    :param libc: ``glibc``, ``musl``, or empty.
+    :param loader: ``glibc``, ``musl``, or empty: whose loader there is.
+    :param asked: the same: whose loader the interpreter asks for.
+    :param versions: of C libraries, as ``2.36``.
+    :param architecture: the CPU that the interpreter is for; empty if it is not known.
     :param links: names right below the root that are links, and where they lead.
     :param modes: permission bits of the folders that were asked for.
     :param distributions: installed Python distributions, by where they lie.
@@ -53,11 +72,24 @@ class Contents:
     pythons: dict[str, str] = field(default_factory=dict)
     unversioned: list[str] = field(default_factory=list)
     libraries: dict[str, str] = field(default_factory=dict)
-    libc: str = ""
+    loader: str = ""
+    asked: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    architecture: str = ""
     links: dict[str, str] = field(default_factory=dict)
     modes: dict[str, int] = field(default_factory=dict)
     distributions: dict[str, str] = field(default_factory=dict)
     cuda: list[str] = field(default_factory=list)
+
+    @property
+    def libc(self) -> str:
+        """``glibc``, ``musl``, or empty. There may be both; the interpreter knows its own."""
+        return self.asked or self.loader
+
+    @property
+    def libc_version(self) -> str:
+        """Major and minor, as ``2.36``; empty if it is not known."""
+        return self.versions.get(self.libc, "")
 
     def python(self, path: str) -> str:
         """The version of an interpreter; empty if it is not there, or not known."""
@@ -79,9 +111,7 @@ class Contents:
         if path in folders:
             self.modes[path] = name.mode
         self._see_python(path, target)
-        libc = _LIBC.fullmatch(path)
-        if libc and not self.libc:  # what lies higher is for compatibility (gcompat, musl)
-            self.libc = "musl" if libc[1] == "musl" else "glibc"
+        self._see_libc(path, name.head)
         distribution = _DISTRIBUTION.fullmatch(path)
         if distribution and len(self.distributions) < _MOST_DISTRIBUTIONS:
             folder = path[: distribution.end(2)] + path[distribution.end(2) :].partition("/")[0]
@@ -98,6 +128,21 @@ class Contents:
         self.pythons.pop(f"/{gone}", None)
         for kept in [each for each in self.distributions if f"{each}/".startswith(f"{gone}/")]:
             del self.distributions[kept]
+
+    def _see_libc(self, path: str, head: bytes) -> None:
+        loader = _LOADER.fullmatch(path)
+        if loader and not self.loader:  # what lies higher is for compatibility (gcompat, musl)
+            self.loader = _KINDS[loader[1]]
+        if not head.startswith(ELF):
+            return
+        if _PROGRAM.fullmatch(path):
+            self.architecture = built_for(head)
+            asked = _ASKED.search(head)
+            self.asked = _KINDS[asked[1].decode()] if asked else self.asked
+        elif _LIBC.fullmatch(path):
+            kind, version = ("musl", _MUSL) if "musl" in path else ("glibc", _GLIBC)
+            if found := version.search(head):
+                self.versions[kind] = found[1].decode()
 
     def _see_python(self, path: str, target: str) -> None:
         python = _PYTHON.fullmatch(path)
@@ -157,10 +202,21 @@ def _names(layer: ExistingLayer) -> Iterator[TarName]:
         stream = cast(IO[bytes], gzip.GzipFile(fileobj=stream))
     unpacked = _Bounded(stream, packed)
     try:
-        for name in tar_names(cast(IO[bytes], io.BufferedReader(unpacked, _BUFFER))):
-            yield name._replace(path=name.path.removeprefix("./").rstrip("/"))
+        for name in tar_names(cast(IO[bytes], io.BufferedReader(unpacked, _BUFFER)), _wanted):
+            yield name._replace(path=_plain(name.path))
     except (TarError, ZstdError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise BaseError(f"a layer of the base cannot be read: {layer.name}: {error}") from None
+
+
+def _plain(path: str) -> str:
+    return path.removeprefix("./").rstrip("/")
+
+
+def _wanted(path: str) -> int:
+    """How much of a file says what has to be known of it."""
+    if _PROGRAM.fullmatch(_plain(path)):
+        return _PROGRAM_HEAD
+    return _LIBC_HEAD if _LIBC.fullmatch(_plain(path)) else 0
 
 
 class _Bounded(io.RawIOBase):

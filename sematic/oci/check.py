@@ -14,7 +14,9 @@ NATIVE = re.compile(r"\.(?:so(?:\.[0-9.]+)?|dylib|pyd|dll)$")
 _TAGGED = re.compile(r"\.cpython-(?P<version>\d+)t?-(?P<rest>[^/]*)\.so$")
 _SHOWN = 10
 
-# ELF's e_machine (the System V ABI's and its processor supplements' numbers).
+ELF = b"\x7fELF"
+
+# e_machine (the System V ABI's and its processor supplements' numbers).
 _MACHINES = {
     3: "386",
     21: "ppc64le",
@@ -84,9 +86,9 @@ def _misfit(entry: FileEntry, platform: Platform, python: str, libc: str) -> str
         return "is for musl, and the base has glibc"
     if tagged and libc == "musl" and "-linux-gnu" in tagged["rest"]:
         return "is for glibc, and the base has musl"
-    built_for = _built_for(_head(entry))
-    if built_for and built_for != platform.architecture:
-        return f"is for {built_for}"
+    cpu = built_for(_head(entry))
+    if cpu and cpu != platform.architecture:
+        return f"is for {cpu}"
     return ""
 
 
@@ -102,9 +104,9 @@ def _head(entry: FileEntry) -> bytes:
         return b""  # said by whoever must read all of it
 
 
-def _built_for(head: bytes) -> str:
+def built_for(head: bytes) -> str:
     """The CPU of an ELF file, or what else it is; empty for a file that is not native code."""
-    if head[:4] == b"\x7fELF":
+    if head.startswith(ELF):
         order = "little" if head[5:6] == b"\x01" else "big"
         machine = int.from_bytes(head[18:20], order)  # type: ignore[arg-type]
         return _MACHINES.get(machine, f"the CPU of ELF number {machine}")

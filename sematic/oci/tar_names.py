@@ -7,7 +7,7 @@ more of it, and may be made to keep all of it: members, maps of holes, headers o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 from sematic.oci.values import mutable
@@ -31,16 +31,23 @@ class TarName(NamedTuple):
 
     :param target: what it links to, "" if it is no link.
     :param mode: permission bits.
+    :param head: as much of its content as was asked for.
     """
 
     path: str
     target: str
     mode: int
+    head: bytes = b""
 
 
-def tar_names(file: IO[bytes]) -> Iterator[TarName]:
+def _nothing(path: str) -> int:
+    return 0
+
+
+def tar_names(file: IO[bytes], wanted: Callable[[str], int] = _nothing) -> Iterator[TarName]:
     """The members of a tar, in its order.
 
+    :param wanted: how many bytes of a member's content are to be kept.
     :raises TarError: it is no tar, or its headers are of a size that no honest one has.
     """
     extended = _Extended()
@@ -55,14 +62,12 @@ def tar_names(file: IO[bytes]) -> Iterator[TarName]:
             continue
         if kind == _SPARSE:
             _skip_holes(file, header)
-        yield TarName(
-            extended.path or _path(header),
-            extended.link or _text(header[157:257]),
-            _number(header[100:108]) & 0o7777,
-        )
-        if kind not in _WITHOUT_DATA:
-            size = size if extended.size is None else extended.size
-            _skip(file, size + -size % _BLOCK)
+        path = extended.path or _path(header)
+        size = 0 if kind in _WITHOUT_DATA else size if extended.size is None else extended.size
+        head = _read(file, min(size, wanted(path)))
+        mode = _number(header[100:108]) & 0o7777
+        yield TarName(path, extended.link or _text(header[157:257]), mode, head)
+        _skip(file, size + -size % _BLOCK - len(head))
         extended = _Extended()
 
 

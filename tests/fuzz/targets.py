@@ -278,7 +278,7 @@ def layout_index(data: bytes) -> None:
 def tar(data: bytes) -> None:
     data = _checksummed(data)
     with contextlib.suppress(TarError):
-        for path, link, _ in tar_names(io.BytesIO(data)):
+        for path, link, _, _ in tar_names(io.BytesIO(data)):
             assert len(path) + len(link) <= len(data)
 
 

@@ -278,7 +278,7 @@ def test_a_base_without_a_label_is_read_once(
     told: list[Event] = []
     found = base(name, memo=Cache())
     first = find_base_python(found, Cache(), told.append)
-    assert first == BasePython("3.11", "/usr/bin/python3", "glibc")
+    assert first == BasePython("3.11", "/usr/bin/python3", "glibc", "2.36")
     assert told == [Noticed(f"reading the layers of {name} once, to find its Python")]
     assert any(found.layers[0].descriptor.digest in line for line in asked())
     assert find_base_python(base(name, memo=Cache()), Cache(), told.append) == first
@@ -318,9 +318,14 @@ OS_PY = FileEntry.from_bytes("usr/lib64/python3.9/os.py", b"")
             BasePython("3.11", "/usr/bin/python3", "glibc"),
         ),
         (
-            [links(usr__local__bin__python3="python3.12")],
+            [[GLIBC, *links(usr__local__bin__python3="python3.12")]],
             {},
-            BasePython("3.12", "/usr/local/bin/python3", ""),
+            BasePython("3.12", "/usr/local/bin/python3", "glibc"),
+        ),
+        (  # conda's
+            [[GLIBC, *links(opt__conda__bin__python3="python3.12")]],
+            {"PATH": "/opt/conda/bin:/usr/bin"},
+            BasePython("3.12", "/opt/conda/bin/python3", "glibc"),
         ),
         (  # Red Hat: the link goes through /etc/alternatives, the library lies in lib64
             [[GLIBC, OS_PY, *links(usr__bin__python3="/etc/alternatives/python3")]],
@@ -336,7 +341,7 @@ OS_PY = FileEntry.from_bytes("usr/lib64/python3.9/os.py", b"")
             BasePython("3.12", "/usr/bin/python3", "musl"),
         ),
     ],
-    ids=["alpine", "layers", "official", "variable", "local", "red hat", "gcompat"],
+    ids=["alpine", "layers", "official", "variable", "local", "conda", "red hat", "gcompat"],
 )
 def test_the_python_of_a_base_is_found(
     layers: list[list[FileEntry]], env: dict[str, str], expected: BasePython, tmp_path: Path
@@ -360,7 +365,7 @@ def test_a_layer_in_many_parts_is_read_to_its_end(tmp_path: Path) -> None:
 def test_a_base_without_python_is_refused(tmp_path: Path) -> None:
     scripts = [MUSL, *links(usr__bin__python="python2.7", usr__bin__python3_config="x3.11")]
     found = base(store_base(tmp_path / "base", scripts), AMD64)
-    with pytest.raises(BaseError, match=r"has no /usr/bin/python3; .* \(--base none\)"):
+    with pytest.raises(BaseError, match=r"has no /usr/bin/python3, .*\n.* \(--base none\)"):
         python(found)
 
 

@@ -12,6 +12,7 @@ from sematic.oci.base import Base
 from sematic.oci.base_check import BaseCheck, check_base, check_text
 from sematic.oci.base_python import CUDA_LABEL, LIBC_LABEL, PYTHON_LABEL, find_base_python
 from sematic.oci.delivery import deliver
+from sematic.oci.errors import BaseError
 from sematic.oci.events import Event, ignore
 from sematic.oci.files import FileEntry
 from sematic.oci.image import Image
@@ -20,6 +21,22 @@ from sematic.oci.memo import Forgetful
 from tests.oci.images import AMD64, base_of, layout, links
 
 GLIBC = FileEntry.from_bytes("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", b"\x7fELF")
+MUSL = FileEntry.from_bytes("lib/ld-musl-x86_64.so.1", b"\x7fELF" + bytes(9) + b"1.2.3\0")
+MACHINES = {"x86_64": 62, "aarch64": 183}
+
+
+def program(machine: str = "x86_64", loader: str = "ld-linux-x86-64.so.2") -> FileEntry:
+    """What tells an interpreter's CPU and C library."""
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00" + bytes([MACHINES[machine], 0])
+    head = head.ljust(792, b"\0") + f"/lib64/{loader}\0".encode()
+    return FileEntry.from_bytes("usr/bin/python3.11", head.ljust(9000, b"\0"))
+
+
+def glibc(version: str, path: str = "usr/lib/x86_64-linux-gnu/libc.so.6") -> FileEntry:
+    banner = f"GNU C Library (Debian GLIBC {version}-9) stable release version {version}.\n"
+    return FileEntry.from_bytes(path, b"\x7fELF" + bytes(5000) + banner.encode())
+
+
 GOOD = (GLIBC, *links(usr__bin__python3="python3.11", bin="usr/bin"))
 
 
@@ -73,15 +90,16 @@ def test_a_home_that_its_owner_alone_may_write_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layers", "labels", "requirement", "said"),
     [
-        ([[GLIBC]], {}, "interpreter", "there is no /usr/bin/python3"),
+        ([[GLIBC]], {}, "interpreter", "it has no /usr/bin/python3"),
         ([GOOD], {PYTHON_LABEL: "3.12"}, "interpreter", "is Python 3.11, but the label"),
         ([links(usr__bin__python3="python3.11")], {}, "C library", "no loader of glibc or musl"),
         ([[*GOOD, *links(sematic="opt/x")]], {}, "links", "/sematic is a link to opt/x"),
+        ([[*GOOD, program("aarch64")]], {}, "architecture", "its Python is for arm64, but"),
         (
             [GOOD, [FileEntry.from_bytes("usr/bin/.wh.python3", b"")]],
             {},
             "interpreter",
-            "there is no /usr/bin/python3",
+            "it has no /usr/bin/python3",
         ),
     ],
 )
@@ -96,6 +114,43 @@ def test_what_is_lacking_is_said(
     assert not found.is_base
     assert verdicts(found)[requirement] == "no"
     assert said in text(found, requirement)
+
+
+@pytest.mark.parametrize(
+    ("layers", "libc", "version"),
+    [
+        ([[*GOOD, glibc("2.36")]], "glibc", "2.36"),
+        ([[*GOOD, glibc("2.31", "lib/x86_64-linux-gnu/libc-2.31.so")]], "glibc", "2.31"),
+        ([[*GOOD, glibc("2.17", "usr/lib64/libc.so.6")]], "glibc", "2.17"),
+        ([[*GOOD, glibc("2.36")], [glibc("2.39")]], "glibc", "2.39"),
+        ([[MUSL, glibc("2.36"), *GOOD, program()]], "glibc", "2.36"),
+        ([[*GOOD, MUSL, glibc("2.36"), program(loader="ld-musl-x86_64.so.1")]], "musl", "1.2"),
+        ([GOOD], "glibc", ""),
+    ],
+    ids=["merged", "split", "red hat", "upgraded", "musl beside", "glibc beside", "silent"],
+)
+def test_the_c_library_is_the_one_that_python_asks_for_and_says_its_version(
+    layers: Sequence[Sequence[FileEntry]], libc: str, version: str, tmp_path: Path
+) -> None:
+    found = check(base(tmp_path, *layers))
+    assert found.python is not None
+    assert (found.python.libc, found.python.libc_version) == (libc, version)
+    assert text(found, "C library").startswith(f"{libc} {version}: " if version else f"{libc}: ")
+    assert found.is_base
+
+
+def test_a_label_says_the_version_of_the_c_library(tmp_path: Path) -> None:
+    labels = {PYTHON_LABEL: "3.11", LIBC_LABEL: "glibc 2.36"}
+    found = find_base_python(base(tmp_path, [GLIBC], labels=labels), Forgetful(), ignore)
+    assert (found.libc, found.libc_version) == ("glibc", "2.36")
+
+
+def test_what_a_check_found_lacking_is_lacking_for_push_whatever_labels_say(tmp_path: Path) -> None:
+    memo = Forgetful()
+    found = base(tmp_path, [GLIBC], labels={PYTHON_LABEL: "3.11"})
+    assert not check_base(found, memo, ignore).is_base
+    with pytest.raises(BaseError, match=r"cannot be a base: it has no /usr/bin/python3"):
+        find_base_python(found, memo, ignore)
 
 
 def test_the_distributions_of_a_base_are_listed(tmp_path: Path) -> None:
