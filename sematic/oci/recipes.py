@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Protocol
 
 from sematic.oci.blob import Source
@@ -82,16 +83,14 @@ class Recipes:
             made = self._witness.layer(fingerprint)
             origin = self._witness.repository if made else None
 
-        def keep(made: Made) -> None:
-            self._cache.remember_layer(fingerprint, made, compression, self._scanned)
-
+        remember, scanned = self._cache.remember_layer, self._scanned
         return Layer(
             plan.name,
             plan.entries,
             compression=compression,
             format=self._format,
             made=made,
-            keep=keep,
+            keep=partial(remember, fingerprint, compression=compression, scanned=scanned),
             size=plan.size,
             origin=origin,
         )

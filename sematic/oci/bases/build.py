@@ -29,7 +29,7 @@ from sematic.oci.compression import Compression
 from sematic.oci.errors import BaseError
 from sematic.oci.files import FileEntry
 from sematic.oci.image import Image
-from sematic.oci.layer import Layer, Made
+from sematic.oci.layer import Layer
 from sematic.oci.runtime import DEFAULT_PATH, HOME
 from sematic.oci.tar import source_date_epoch
 
@@ -191,17 +191,13 @@ def _layer(
 ) -> Layer:
     facts = f"{name} {compression} {source_date_epoch()} {lock.packages} {lock.wheels}"
     fingerprint = hashlib.blake2b(_RECIPE + facts.encode(), digest_size=16).digest()
-    scanned = time.time_ns()
-
-    def keep(made: Made) -> None:
-        cache.remember_layer(fingerprint, made, compression, scanned)
-
+    remember, scanned = cache.remember_layer, time.time_ns()
     return Layer(
         name,
         entries,
         compression=compression,
         made=cache.layer(fingerprint, 0),
-        keep=keep,
+        keep=partial(remember, fingerprint, compression=compression, scanned=scanned),
         size=sum(package.size for package in lock.packages),
         is_of_base=True,
     )
