@@ -82,7 +82,7 @@ class _Bars:
         self._show(bar, event.fraction)
 
     def _finish(self, event: Finished) -> None:
-        bar = self._tasks.get(event.layer)
+        bar = self._tasks.pop(event.layer, None)  # another platform's may have the same name
         if bar is not None:
             self._show(bar, 1.0)
         elif event.fate != "reused":

@@ -9,6 +9,7 @@
 | wheels | NVIDIA's wheels, from the index that pip asks |
 | lock, locking | which packages and wheels exactly, by digest; the lock of today |
 | store | what was downloaded, by digest |
+| download | what is on its way, told as it comes |
 | deb | what is in a package |
 | files | packages to entries: which files, and where they lie |
 | system | what maintainer scripts would do |

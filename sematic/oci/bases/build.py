@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sematic.oci.base_python import CUDA_LABEL, LIBC_LABEL, PYTHON_LABEL
 from sematic.oci.bases.deb import Package, read_deb
+from sematic.oci.bases.download import Download
 from sematic.oci.bases.dpkg_database import database
 from sematic.oci.bases.files import entries_of
 from sematic.oci.bases.ld_cache import ld_cache
@@ -27,6 +28,7 @@ from sematic.oci.bases.wheels import WheelIndex, libraries
 from sematic.oci.cache import Cache
 from sematic.oci.compression import Compression
 from sematic.oci.errors import BaseError
+from sematic.oci.events import Listener, ignore
 from sematic.oci.files import FileEntry
 from sematic.oci.image import Image
 from sematic.oci.layer import Layer
@@ -47,11 +49,12 @@ _DATA = ("ca-certificates", "tzdata", "tzdata-legacy")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where what was locked is fetched from, and kept."""
+    """Where what was locked is fetched from, and kept; and who is told of it."""
 
     mirrors: Mirrors
     index: WheelIndex
     store: Store
+    listener: Listener = ignore
 
 
 def base_image(
@@ -66,18 +69,19 @@ def base_image(
 
     :param scratch: a folder for the packages while they are read; it must outlive the image.
     """
-    materials = _Materials(lock, origin, scratch)
-    layers: list[tuple[str, _Entries]] = [
-        ("Debian", materials.system),
-        (f"Python {recipe.python}", materials.python),
+    materials = _Materials(recipe, lock, origin, scratch)
+    debian = sum(package.size for package in lock.packages)
+    layers: list[tuple[str, _Entries, int]] = [
+        ("Debian", materials.system, debian),
+        (f"Python {recipe.python}", materials.python, debian),
         *(
-            (f"{wheel.name} {wheel.version}", partial(materials.libraries, wheel, recipe))
+            (f"{wheel.name} {wheel.version}", partial(materials.libraries, wheel), wheel.size)
             for wheel in lock.wheels
         ),
-        ("settings", partial(materials.settings, recipe)),
+        ("settings", materials.settings, 0),
     ]
     image = Image(recipe.platform).append(
-        *(_layer(name, entries, lock, compression, cache) for name, entries in layers)
+        *(_layer(name, entries, size, lock, compression, cache) for name, entries, size in layers)
     )
     cuda = " ".join(f"{wheel.name}=={wheel.version}" for wheel in lock.wheels)
     return image.configured(
@@ -89,7 +93,7 @@ def base_image(
         },
         labels={
             PYTHON_LABEL: recipe.python,
-            LIBC_LABEL: "glibc",
+            LIBC_LABEL: f"glibc {_glibc(lock)}".strip(),
             **({CUDA_LABEL: cuda} if cuda else {}),
         },
         command=["/usr/bin/python3"],
@@ -103,11 +107,13 @@ _NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compu
 class _Materials:
     """The packages of a lock, fetched and read when the first is asked for."""
 
-    def __init__(self, lock: Lock, origin: Origin, scratch: Path) -> None:
+    def __init__(self, recipe: Recipe, lock: Lock, origin: Origin, scratch: Path) -> None:
+        self._recipe = recipe
         self._lock = lock
         self._origin = origin
         self._scratch = scratch
         self._mutex = threading.Lock()
+        self._mutexes = {wheel.file: threading.Lock() for wheel in lock.wheels}
         self._packages: list[Package] = []
         self._failure: BaseError | None = None
         self._wheels: dict[str, Path] = {}
@@ -118,16 +124,16 @@ class _Materials:
     def python(self) -> Iterator[FileEntry]:
         return entries_of(p for p in self._all() if _PYTHON.fullmatch(p.name))
 
-    def libraries(self, wheel: LockedWheel, recipe: Recipe) -> Sequence[FileEntry]:
-        return libraries(wheel, self._wheel(wheel), f"usr/lib/{recipe.triplet}")
+    def libraries(self, wheel: LockedWheel) -> Sequence[FileEntry]:
+        return libraries(wheel, self._wheel(wheel), f"usr/lib/{self._recipe.triplet}")
 
-    def settings(self, recipe: Recipe) -> Iterator[FileEntry]:
+    def settings(self) -> Iterator[FileEntry]:
         packages = self._all()
-        libraries = chain.from_iterable(self.libraries(w, recipe) for w in self._lock.wheels)
+        libraries = chain.from_iterable(map(self.libraries, self._lock.wheels))
         yield from entries_of(p for p in packages if p.name in _DATA)
         yield from system_entries(packages)
         yield from database(packages)
-        yield ld_cache(chain(entries_of(packages), libraries), recipe)
+        yield ld_cache(chain(entries_of(packages), libraries), self._recipe)
 
     def _all(self) -> list[Package]:
         with self._mutex:
@@ -143,21 +149,31 @@ class _Materials:
 
     def _read(self) -> list[Package]:
         first, *others = self._lock.packages
-        paths = [self._fetch(first)]  # by which a mirror that is down shows soon
+        size = sum(locked.size for locked in self._lock.packages)
+        download = self._download(f"{len(self._lock.packages)} packages", size)
+        paths = [self._fetch(first, download)]  # by which a mirror that is down shows soon
         pool = ThreadPoolExecutor(_DOWNLOADS, "package")
         try:
-            futures = [pool.submit(self._fetch, locked) for locked in others]
+            futures = [pool.submit(self._fetch, locked, download) for locked in others]
             paths += [future.result() for future in futures]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+        download.end()
         return [
             read_deb(path, self._scratch / f"{locked.name}.tar")
             for locked, path in zip(self._lock.packages, paths, strict=True)
         ]
 
-    def _fetch(self, package: LockedPackage) -> Path:
+    def _download(self, what: str, size: int) -> Download:
+        cpu = self._recipe.platform.architecture
+        return Download(f"{what} for {cpu}", size, self._origin.listener)
+
+    def _fetch(self, package: LockedPackage, download: Download) -> Path:
         mirrors, name = self._origin.mirrors, package.path.rpartition("/")[2]
-        fetch = partial(mirrors.open, package.archive, package.path)
+
+        def fetch() -> Iterator[bytes]:
+            return download.told(mirrors.open(package.archive, package.path))
+
         try:
             return self._origin.store.file(name, package.sha256, fetch)
         except NotOnMirror as error:
@@ -169,12 +185,23 @@ class _Materials:
             ) from None
 
     def _wheel(self, wheel: LockedWheel) -> Path:
-        with self._mutex:
+        with self._mutexes[wheel.file]:
             if wheel.file not in self._wheels:
-                fetch = partial(self._origin.index.open, wheel)
+                download = self._download(wheel.name, wheel.size)
+
+                def fetch() -> Iterator[bytes]:
+                    return download.told(self._origin.index.open(wheel))
+
                 path = self._origin.store.file(wheel.file, wheel.sha256, fetch)
+                download.end()
                 self._wheels[wheel.file] = path
         return self._wheels[wheel.file]
+
+
+def _glibc(lock: Lock) -> str:
+    """Its version, as ``2.36``; empty if it is not among the packages."""
+    versions = (package.version for package in lock.packages if package.name == "libc6")
+    return next(versions, "").partition("-")[0]
 
 
 def _is_above(name: str) -> bool:
@@ -185,10 +212,12 @@ def _is_above(name: str) -> bool:
 def _layer(
     name: str,
     entries: _Entries,
+    size: int,
     lock: Lock,
     compression: Compression,
     cache: Cache,
 ) -> Layer:
+    """:param size: bytes of what it is made of, by which the largest is begun with."""
     facts = f"{name} {compression} {source_date_epoch()} {lock.packages} {lock.wheels}"
     fingerprint = hashlib.blake2b(_RECIPE + facts.encode(), digest_size=16).digest()
     remember, scanned = cache.remember_layer, time.time_ns()
@@ -198,6 +227,6 @@ def _layer(
         compression=compression,
         made=cache.layer(fingerprint, 0),
         keep=partial(remember, fingerprint, compression=compression, scanned=scanned),
-        size=sum(package.size for package in lock.packages),
+        size=size,
         is_of_base=True,
     )

@@ -54,6 +54,7 @@ def _deliver(
         find_mirrors(options.mirror or ""),
         WheelIndex(index_url()),
         Store(cache.folder / PACKAGES),
+        show,
     )
     compression = Compression.parse(options.compression or _COMPRESSION)
     folder = _locks(options)

@@ -8,7 +8,7 @@ import os
 import re
 import zipfile
 from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from sematic.oci.bases.versions import Version
 from sematic.oci.errors import BaseError, RegistryError
 from sematic.oci.files import FileEntry
 from sematic.oci.manifest import Platform
+from sematic.oci.registry.answer import Answer
+from sematic.oci.registry.downloads import carried_on
 from sematic.oci.registry.routes import Routes
 from sematic.oci.registry.transport import READ, Transport
 
@@ -89,7 +91,7 @@ class WheelIndex:
         """
         for file in self._files(wheel.name):
             if file["filename"] == wheel.file:
-                yield from self._chunks(file["url"])
+                yield from self._chunks(file["url"], wheel.size)
                 return
         raise BaseError(
             f"{_host(self._url)} has no {wheel.file} any more; run `sematic-oci base lock`"
@@ -106,13 +108,16 @@ class WheelIndex:
             ) from None
         return [{**file, "url": urljoin(url, file["url"])} for file in files]
 
-    def _chunks(self, url: str) -> Iterator[bytes]:
-        try:
-            answer = self._transport.request("GET", url, _ACCEPT, manner=READ)
+    def _chunks(self, url: str, size: int | None = None) -> Iterator[bytes]:
+        def ask(position: int) -> Answer:
+            more = {"Range": f"bytes={position}-"} if position else {}
+            answer = self._transport.request("GET", url, {**_ACCEPT, **more}, manner=READ)
             if answer.chunks is None:
                 raise BaseError(f"{_host(url)} answered {answer.status} to {urlsplit(url).path}")
-            with closing(answer.chunks):
-                yield from answer.chunks
+            return answer
+
+        try:
+            yield from carried_on(ask, size or None)
         except RegistryError as error:
             raise BaseError(f"cannot read the package index {_host(url)}: {error}") from None
 

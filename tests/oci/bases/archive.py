@@ -17,6 +17,7 @@ from sematic.oci.bases.store import Store
 from sematic.oci.bases.wheels import WheelIndex
 from sematic.oci.cache import Cache
 from sematic.oci.compression import Compression
+from sematic.oci.events import Listener, ignore
 from sematic.oci.image import Image
 from sematic.oci.manifest import Platform
 
@@ -84,7 +85,14 @@ class DebianArchive:
     def lock(self) -> Lock:
         return Lock(tuple(self.packages), dates={"debian": "20260711T101637Z"})
 
-    def image(self, scratch: Path, *, url: str = "", cache: Cache | None = None) -> Image:
+    def image(
+        self,
+        scratch: Path,
+        *,
+        url: str = "",
+        cache: Cache | None = None,
+        listener: Listener = ignore,
+    ) -> Image:
         """The image of the lock.
 
         :param url: of the mirror, if it is not the folder.
@@ -92,7 +100,7 @@ class DebianArchive:
         store = scratch / "store"
         scratch.mkdir(exist_ok=True)
         address = url or self.folder.as_uri()
-        origin = Origin(Mirrors({"debian": [address]}), WheelIndex(NOWHERE), Store(store))
+        origin = Origin(Mirrors({"debian": [address]}), WheelIndex(NOWHERE), Store(store), listener)
         return base_image(
             recipe("worker", "3.11", AMD64),
             self.lock,

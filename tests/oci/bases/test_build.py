@@ -16,11 +16,14 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from sematic.oci.base_python import LIBC_LABEL
 from sematic.oci.bases.ld_cache import cache_bytes
 from sematic.oci.cache import Cache
 from sematic.oci.delivery import deliver
 from sematic.oci.errors import BaseError, FileError
+from sematic.oci.events import Event, Moved, Noticed, Started
 from sematic.oci.image import Image
+from sematic.oci.report import size_text
 from tests.oci.bases.archive import DebianArchive
 from tests.oci.images import layout
 
@@ -173,6 +176,34 @@ def test_what_is_remembered_is_not_fetched(archive: DebianArchive, tmp_path: Pat
             digest(archive.image(tmp_path / "two", url=url, cache=cache), tmp_path / "l") == first
         )
         assert not asked
+
+
+def test_what_is_fetched_is_told_as_it_comes_and_nothing_where_all_is_here(
+    archive: DebianArchive, tmp_path: Path
+) -> None:
+    told: list[Event] = []
+
+    def build(layout: str) -> None:
+        cache = Cache(tmp_path / "caches" / layout)
+        digest(archive.image(tmp_path / "s", cache=cache, listener=told.append), tmp_path / layout)
+
+    build("l1")
+    size = sum(package.size for package in archive.packages)
+    moved = [event for event in told if isinstance(event, Moved)]
+    assert told == [
+        Started("fetch 2 packages for amd64", size),
+        *moved,
+        Noticed(f"fetched 2 packages for amd64, {size_text(size)}"),
+    ]
+    assert sum(event.bytes for event in moved) == size and moved[-1].fraction == 1.0
+    told.clear()
+    build("l2")
+    assert told == []
+
+
+def test_a_base_says_the_version_of_its_glibc(archive: DebianArchive, tmp_path: Path) -> None:
+    archive.add("libc6", {"lib64/ld.so": b"loader"}, version="2.36-9+deb12u14")
+    assert archive.image(tmp_path / "s").config.labels[LIBC_LABEL] == "glibc 2.36"
 
 
 def test_what_was_fetched_is_kept_by_its_digest(archive: DebianArchive, tmp_path: Path) -> None:
