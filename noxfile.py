@@ -9,7 +9,7 @@ nox.options.sessions = ["lint", "types", "tests", "e2e", "docs", "bench"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 WITH_EXTRAS = ".[aws,azure,gcp,kubernetes,requirements]"
-ELSEWHERE = ("cuda", "docs", "e2e", "peers", "wheels")
+ELSEWHERE = ("bases", "docs", "e2e", "peers", "wheels")
 """Folders of tests that have sessions of their own."""
 CODE = ("sematic", "tests", "benchmarks", "noxfile.py")
 
@@ -60,9 +60,10 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def bases(session: nox.Session) -> None:
-    """The base with CUDA, which is too large for every day: it downloads and writes gigabytes."""
+    """What is too large for every day: gigabytes of CUDA, and arm64 by qemu."""
     peers(session)
-    session.run("pytest", "tests/cuda", *session.posargs)
+    session.run("python", "-m", "tests.peers.qemu")
+    session.run("pytest", "tests/bases", *session.posargs)
 
 
 @nox.session

@@ -12,12 +12,12 @@ import pytest
 from sematic.oci.bases.lock import locks_folder
 from sematic.oci.bases.recipes import is_left_out
 from tests.e2e.command import end, start
+from tests.peers.elf import MACHINES, machines
 from tests.peers.podman import Podman
 from tests.peers.registry import Registry
 from tests.peers.tools import Crane, Skopeo, Umoci
 
 SECONDS = 240
-CPUS = {"amd64": 62, "arm64": 183}
 PROBE = Path(__file__).with_name("base_probe.py").read_text()
 
 
@@ -42,7 +42,7 @@ def built(docker_registry: Registry, cache: Path) -> str:
     return build(f"{docker_registry.host}/bases/worker:3.13", cache, *platforms)
 
 
-@pytest.fixture(scope="module", params=CPUS)
+@pytest.fixture(scope="module", params=MACHINES)
 def unpacked(
     request: pytest.FixtureRequest,
     built: str,
@@ -61,7 +61,7 @@ def unpacked(
 
 
 def test_crane_finds_an_image_for_each_platform(built: str, crane: Crane) -> None:
-    for cpu in CPUS:
+    for cpu in MACHINES:
         said = crane.run("config", "--insecure", f"--platform=linux/{cpu}", built)
         config = json.loads(said)
         assert config["architecture"] == cpu
@@ -107,14 +107,7 @@ def test_a_program_finds_what_it_needs(
 
 def test_every_program_and_library_is_for_its_cpu(unpacked: tuple[Path, str]) -> None:
     root, cpu = unpacked
-    machines = set()
-    for path in root.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            with path.open("rb") as file:
-                head = file.read(20)
-            if head[:4] == b"\x7fELF":
-                machines.add(int.from_bytes(head[18:20], "little"))
-    assert machines == {CPUS[cpu]}
+    assert machines(root) == {MACHINES[cpu]}
 
 
 def test_debian_s_own_tools_know_the_packages(unpacked: tuple[Path, str]) -> None:

@@ -42,7 +42,11 @@ class ToolError(Exception):
 
 
 def execute(
-    command: Sequence[str | Path], *, env: Mapping[str, str], stdin: str | None = None
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    stdin: str | None = None,
+    seconds: int = SECONDS,
 ) -> str:
     """The standard output of a command. Raises ToolError unless it exits with 0."""
     words = [str(word) for word in command]
@@ -53,7 +57,7 @@ def execute(
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        timeout=SECONDS,
+        timeout=seconds,
     )
     if done.returncode != 0:
         raise ToolError(words, done.returncode, done.stdout, done.stderr)

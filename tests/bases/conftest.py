@@ -1,0 +1,36 @@
+"""Bases for two platforms, and what runs what is for the other one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import end, start
+from tests.peers.qemu import INSTRUCTION, PROGRAM, Qemu
+
+HOUR = 3600
+
+
+@pytest.fixture(scope="session")
+def qemu(tmp_path_factory: pytest.TempPathFactory) -> Qemu:
+    if not shutil.which(PROGRAM):
+        pytest.fail(f"missing: {PROGRAM}. Run `{INSTRUCTION}`", pytrace=False)
+    return Qemu(tmp_path_factory.mktemp("qemu"))
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A layout with the tags `worker` and `cuda`, each an index of two platforms."""
+    folder = tmp_path_factory.mktemp("bases")
+    for name in ("worker", "cuda"):
+        process = start(
+            *("base", "build", name, "--compression", "zstd:1"),
+            *("--platform", "linux/amd64,linux/arm64", "--to", f"oci-layout:{folder}/l:{name}"),
+            SEMATIC_CACHE_DIR=str(folder / "cache"),
+        )
+        assert end(process, HOUR).code == 0
+    yield folder / "l"
+    shutil.rmtree(folder)
