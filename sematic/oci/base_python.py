@@ -82,8 +82,9 @@ def lacking(base: Base, contents: Contents) -> dict[str, str]:
     python = python_of(base, contents)
     labelled = base.labels.get(PYTHON_LABEL)
     if python is None:
+        hidden = "".join(f" ({path} is not on it)" for path in sorted(contents.pythons))
         found["interpreter"] = (
-            f"it has no {USUAL_PYTHON}, no {LOCAL_PYTHON}, and none in /opt on its PATH"
+            f"it has no {USUAL_PYTHON}, no {LOCAL_PYTHON}, and none in /opt on its PATH{hidden}"
         )
     elif labelled and labelled != python.version:
         found["interpreter"] = (

@@ -91,6 +91,12 @@ def test_a_home_that_its_owner_alone_may_write_is_told(tmp_path: Path) -> None:
     ("layers", "labels", "requirement", "said"),
     [
         ([[GLIBC]], {}, "interpreter", "it has no /usr/bin/python3"),
+        (
+            [[GLIBC, *links(opt__conda__bin__python3="python3.11")]],
+            {},
+            "interpreter",
+            "none in /opt on its PATH (/opt/conda/bin/python3 is not on it)",
+        ),
         ([GOOD], {PYTHON_LABEL: "3.12"}, "interpreter", "is Python 3.11, but the label"),
         ([links(usr__bin__python3="python3.11")], {}, "C library", "no loader of glibc or musl"),
         ([[*GOOD, *links(sematic="opt/x")]], {}, "links", "/sematic is a link to opt/x"),

@@ -177,11 +177,12 @@ class _Materials:
         try:
             return self._origin.store.file(name, package.sha256, fetch)
         except NotOnMirror as error:
-            date = self._lock.dates.get(package.archive, "DATE")
+            date = max(self._lock.dates.values(), default="DATE")
             raise BaseError(
-                f"{error}\nA newer version may have taken its place: make a new lock with "
-                "`sematic-oci base lock`, or take that day's mirror with --mirror "
-                f"http://snapshot.debian.org/archive/debian/{date}"
+                f"{error}\nThe lock is out of date: a newer version has taken its place, perhaps "
+                "a security update. Make new locks with `sematic-oci base lock --locks FOLDER` "
+                "and build with `--locks FOLDER`,\nor take the packages of that day with "
+                f"--mirror http://snapshot.debian.org/archive/debian/{date}"
             ) from None
 
     def _wheel(self, wheel: LockedWheel) -> Path:

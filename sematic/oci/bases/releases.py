@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from sematic.oci.bases.control import Stanza, stanzas
-from sematic.oci.bases.mirrors import DEBIAN, SECURITY, Mirrors
+from sematic.oci.bases.download import Download
+from sematic.oci.bases.mirrors import DEBIAN, SECURITY, Mirrors, NotOnMirror
 from sematic.oci.bases.versions import Version
 from sematic.oci.errors import BaseError
 from sematic.oci.events import Listener, Noticed
@@ -44,7 +45,7 @@ class Release:
     ) -> None:
         self._suite = suite
         self._mirrors = mirrors
-        self._listener = listener
+        self._told = listener
         self._keyring = next((path for path in keyrings if path.is_file()), None)
         self._signed: dict[tuple[str, str], Stanza] = {}
 
@@ -78,19 +79,27 @@ class Release:
     def _index(self, archive: str, suite: str, architecture: str) -> Iterator[Stanza]:
         name = f"main/binary-{architecture}/Packages.xz"
         for line in self._list(archive, suite).get("SHA256", "").splitlines():
-            digest, _, listed = line.strip().partition(" ")
-            if listed.split()[-1:] == [name]:
+            digest, size, listed = (line.split() + 3 * [""])[:3]
+            if listed == name:
+                download = Download(f"index of {suite} for {architecture}", int(size), self._told)
                 folder = f"dists/{suite}/main/binary-{architecture}"
-                data = self._read(archive, f"{folder}/by-hash/SHA256/{digest}")
+                try:
+                    data = self._read(archive, f"{folder}/by-hash/SHA256/{digest}", download)
+                except NotOnMirror:  # some mirrors have it under its name alone
+                    data = self._read(archive, f"{folder}/Packages.xz", download)
                 if hashlib.sha256(data).hexdigest() != digest:
-                    raise BaseError(f"{suite}'s index {name} is not the one that was signed")
+                    raise BaseError(
+                        f"{suite}'s index {name} is not the one that was signed.\n"
+                        "The mirror may be in the middle of an update: try again later, or name "
+                        "another with --mirror"
+                    )
                 yield from stanzas(lzma.decompress(data).decode().splitlines())
                 return
         raise BaseError(f"{suite} lists no index {name}")
 
     def _list(self, archive: str, suite: str) -> Stanza:
         if (archive, suite) not in self._signed:
-            data = self._read(archive, f"dists/{suite}/InRelease")
+            data = self._read_list(archive, suite)
             self._verify(data, suite)
             found = _SIGNED.search(data.decode())
             if not found:
@@ -102,11 +111,20 @@ class Release:
             self._signed[archive, suite] = release
         return self._signed[archive, suite]
 
+    def _read_list(self, archive: str, suite: str) -> bytes:
+        try:
+            return self._read(archive, f"dists/{suite}/InRelease")
+        except NotOnMirror as error:
+            raise BaseError(
+                f"{error}\nThat is no mirror of Debian, or one that has no {suite}: name another "
+                "with --mirror"
+            ) from None
+
     def _verify(self, data: bytes, suite: str) -> None:
         gpgv = shutil.which("gpgv")
         if gpgv is None or self._keyring is None:
             lacking = "no gpgv" if gpgv is None else "not Debian's keyring"
-            self._listener(
+            self._told(
                 Noticed(f"the signature of {suite} is not checked: this machine has {lacking}")
             )
             return
@@ -116,13 +134,16 @@ class Release:
             command = [gpgv, "--quiet", "--keyring", str(self._keyring), file.name]
             done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
+            said = [line for line in done.stderr.splitlines() if line.startswith("gpgv: ")]
             raise BaseError(
-                f"{suite}'s InRelease is not signed by Debian's archive: {done.stderr.strip()}"
+                f"{suite}'s InRelease is not signed by Debian's archive: {''.join(said[-1:])}.\n"
+                f"It was checked against {self._keyring}; name another mirror with --mirror"
             )
 
-    def _read(self, archive: str, path: str) -> bytes:
+    def _read(self, archive: str, path: str, download: Download | None = None) -> bytes:
         data = bytearray()
-        for chunk in self._mirrors.open(archive, path):
+        chunks = self._mirrors.open(archive, path)
+        for chunk in download.told(chunks) if download else chunks:
             data += chunk
             if len(data) > _MOST:
                 raise BaseError(f"{path} has more than {_MOST >> 20} MiB")

@@ -238,7 +238,7 @@ def test_a_version_that_has_gone_is_said_with_the_way_out(
         digest(archive.image(tmp_path / "s", url=url), tmp_path / "l")
     said = str(caught.value)
     assert f"no mirror gives pool/main/dash_1.0_amd64.deb:\n{url}: it answered 404" in said
-    assert "sematic-oci base lock" in said
+    assert "`sematic-oci base lock --locks FOLDER`" in said
     assert "http://snapshot.debian.org/archive/debian/20260711T101637Z" in said
 
 

@@ -11,7 +11,7 @@ import pytest
 from sematic.oci.bases.mirrors import Mirrors, find_mirrors
 from sematic.oci.bases.releases import Release
 from sematic.oci.errors import BaseError
-from sematic.oci.events import Event, Noticed, ignore
+from sematic.oci.events import Event, Moved, Noticed, Started, ignore
 from tests.oci.bases.archive import NOWHERE
 
 LIST = """\
@@ -55,7 +55,7 @@ def test_debian_s_own_release_is_read_and_its_signature_checked() -> None:
     assert packages["libc6"]["Architecture"] == "arm64"
     assert packages["python3"]["Version"].startswith("3.11.")
     assert set(release.dates()) == {"debian", "debian-security"}
-    assert not told
+    assert {type(event) for event in told} == {Started, Moved}
 
 
 def test_the_newest_version_counts_wherever_it_is(mirrors: Mirrors) -> None:
@@ -73,14 +73,32 @@ def test_where_no_signature_can_be_checked_that_is_said(mirrors: Mirrors) -> Non
 
 
 def test_a_list_that_debian_did_not_sign_is_refused(mirrors: Mirrors) -> None:
-    with pytest.raises(BaseError, match="bookworm's InRelease is not signed by Debian's archive"):
+    with pytest.raises(BaseError) as caught:
         Release("bookworm", mirrors, ignore).packages("amd64")
+    said = str(caught.value)
+    assert said.startswith("bookworm's InRelease is not signed by Debian's archive: gpgv: ")
+    assert "keyrings/debian-archive-keyring" in said and "--mirror" in said
+    assert len(said.splitlines()) == 2
+
+
+def test_a_mirror_may_have_its_indexes_under_their_names_alone(
+    mirrors: Mirrors, tmp_path: Path
+) -> None:
+    folder = tmp_path / "dists/bookworm/main/binary-amd64"
+    (index,) = (folder / "by-hash/SHA256").iterdir()
+    index.rename(folder / "Packages.xz")
+    assert unsigned(mirrors).packages("amd64")["a"]["Version"] == VERSIONS["-security"]
+
+
+def test_what_is_no_mirror_of_the_release_is_said(mirrors: Mirrors) -> None:
+    with pytest.raises(BaseError, match=r"InRelease:\n.*\n.* no mirror of Debian, .* no trixie:"):
+        Release("trixie", mirrors, ignore, keyrings=()).packages("amd64")
 
 
 def test_an_index_that_is_not_the_listed_one_is_refused(mirrors: Mirrors, tmp_path: Path) -> None:
     (index,) = (tmp_path / "dists/bookworm/main/binary-amd64/by-hash/SHA256").iterdir()
     index.write_bytes(lzma.compress(b"Package: evil\n"))
-    with pytest.raises(BaseError, match="is not the one that was signed"):
+    with pytest.raises(BaseError, match=r"is not the one that was signed\.\n.*--mirror"):
         unsigned(mirrors).packages("amd64")
 
 
