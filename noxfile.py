@@ -62,7 +62,7 @@ def e2e(session: nox.Session) -> None:
 def bases(session: nox.Session) -> None:
     """What is too large for every day: gigabytes of CUDA, and arm64 by qemu."""
     peers(session)
-    session.run("python", "-m", "tests.peers.qemu")
+    session.run("python", "-m", "tests.bases.install")
     session.run("pytest", "tests/bases", *session.posargs)
 
 

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.bases.install import INSTRUCTION, missing
 from tests.e2e.command import end, start
-from tests.peers.qemu import INSTRUCTION, PROGRAM, Qemu
+from tests.peers.qemu import Qemu
 
 HOUR = 3600
 
 
+@pytest.fixture(scope="session", autouse=True)
+def installed() -> None:
+    if lacking := missing():
+        pytest.fail(f"missing: {'; '.join(lacking)}. Run `{INSTRUCTION}`", pytrace=False)
+
+
 @pytest.fixture(scope="session")
 def qemu(tmp_path_factory: pytest.TempPathFactory) -> Qemu:
-    if not shutil.which(PROGRAM):
-        pytest.fail(f"missing: {PROGRAM}. Run `{INSTRUCTION}`", pytrace=False)
     return Qemu(tmp_path_factory.mktemp("qemu"))
 
 

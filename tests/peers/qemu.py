@@ -1,24 +1,19 @@
 """Programs for another CPU, run by qemu in a root file system of theirs.
 
 Linux 6.7 and later keep a register of foreign programs (binfmt_misc) for each user namespace: what
-a program starts runs as well, and nothing is registered on the machine. `python -m
-tests.peers.qemu` installs qemu from Debian; needs root.
+a program starts runs as well, and nothing is registered on the machine.
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.peers.debian import check_machine, exit_code, patiently
 from tests.peers.tools import SECONDS, environment, execute
 
-INSTRUCTION = "python -m tests.peers.qemu"
 PROGRAM = "qemu-aarch64-static"
-PACKAGE = "qemu-user-static"
 
 # The head of an ELF program or library of arm64, and which of its bits count (binfmt_misc).
 _MAGIC = r"\x7f\x45\x4c\x46\x02\x01\x01" + r"\x00" * 9 + r"\x02\x00\xb7\x00"
@@ -53,15 +48,3 @@ class Qemu:
         spaces = ("unshare", "--user", "--map-root-user", "--mount", "--")
         enter = ("sh", "-c", _ENTER, "sh", rule, root)
         return execute((*spaces, *enter, *inside), env=environment(self.home), seconds=seconds)
-
-
-def install() -> None:
-    """Raises InstallError where that cannot be."""
-    if not shutil.which(PROGRAM):
-        check_machine([PROGRAM], INSTRUCTION)
-        patiently("apt-get", "update", "-q")
-        patiently("apt-get", "install", "-qy", "--no-install-recommends", PACKAGE)
-
-
-if __name__ == "__main__":
-    sys.exit(exit_code(install, INSTRUCTION))
