@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.request
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 
 from tests.peers.install import base_folder
 from tests.peers.registry import Registry
+from tests.peers.tools import Skopeo
 
 _TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -22,13 +24,9 @@ _INDEXES = (
 
 def seed_base(to: Registry) -> None:
     """Put the base there, as ``base/worker:latest``."""
-    subprocess.run(
-        [
-            *("skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"),
-            *(f"oci:{base_folder()}:worker", f"docker://{to.host}/base/worker:latest"),
-        ],
-        check=True,
-    )
+    with TemporaryDirectory(prefix="sematic-") as home:
+        skopeo = Skopeo("skopeo", Path(home))
+        skopeo.copy(f"oci:{base_folder()}:worker", f"docker://{to.host}/base/worker:latest")
 
 
 def layer_digests(reference: str) -> list[str]:

@@ -45,8 +45,9 @@ class UmociSession:
     compression: str
 
     def forget(self) -> None:
-        """Another layout, with the base."""
-        shutil.rmtree(self._layout, ignore_errors=True)
+        """Another layout, with the base; skopeo has seen no registry before."""
+        for folder in (self._layout, self._home):
+            shutil.rmtree(folder, ignore_errors=True)
         source = f"docker://{self.setting.base}"
         copy = (*self._copy, "--src-tls-verify=false", source, f"oci:{self._layout}:base")
         execute(copy, env=environment(self._home))

@@ -28,6 +28,8 @@ from tests.peers.tools import Skopeo
 # Ours have tests of their own; of Docker, the form that differs from what it does by itself.
 _ELSEWHERE = (SematicCommand, SematicProcess, PipeFloor)
 PUSHING = [p for p in PEERS if not isinstance(p, _ELSEWHERE) and p != DockerBuildx()]
+# Docker is another daemon each time, which knows nothing.
+FORGETTING = [p for p in PUSHING if not isinstance(p, DockerBuildx)]
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -115,6 +117,20 @@ def test_a_peer_pushes_what_there_is(
     }
     after = _layers(docker_registry, name)
     assert (after[:-1], len(after)) == (before[:-1], 3)
+
+
+@pytest.mark.parametrize("peer", FORGETTING, ids=lambda peer: peer.name)
+def test_a_machine_that_forgets_sends_everything_again(
+    peer: Peer, setting: Setting, docker_registry: Registry
+) -> None:
+    names = [f"forgetting/{PEERS.index(peer)}-{number}" for number in range(2)]
+    with peer.open(setting) as session:
+        for name in names:
+            session.forget()
+            asked = len(docker_registry.requests())
+            session.push(Meter(), f"{docker_registry.host}/{name}", "cold")
+    paths = [path for _, path, _ in docker_registry.requests()[asked:]]
+    assert not [path for path in paths if names[0].replace("/", "%2F") in path or names[0] in path]
 
 
 def test_a_floor_reads_everything_and_pushes_nothing(setting: Setting) -> None:
