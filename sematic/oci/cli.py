@@ -203,11 +203,19 @@ def _write_reference(path: str, reference: str) -> None:
 
 
 def _noting(show: Listener, notes: list[str]) -> Listener:
-    from sematic.oci.events import Noticed
+    from sematic.oci.events import Moved, Noticed
+
+    is_small = True
 
     def listen(event: Event) -> None:
+        nonlocal is_small
         if isinstance(event, Noticed):
             notes.append(event.message)
+        elif is_small and isinstance(event, Moved) and event.fraction < 1:
+            from sematic.oci.memory import give_back_large
+
+            is_small = False
+            give_back_large()
         show(event)
 
     return listen

@@ -19,14 +19,15 @@ from tests.peers.tools import Crane, Skopeo
 
 FILES = 300
 WATCHED = """
-import atexit, json, sys
+import atexit, json, os, sys
 
 def tell():
     # Not ru_maxrss, which begins with that of the process that forked.
     status = open("/proc/self/status").read()
     peak = int(status.partition("VmHWM:")[2].split()[0])
-    print(json.dumps({"modules": sorted(sys.modules), "peak": peak}), file=sys.stderr)
+    print(json.dumps(dict(modules=sorted(sys.modules), peak=peak)), file=sys.stderr)
 
+os.cpu_count = lambda: {cpus}
 atexit.register(tell)
 from sematic.oci.cli import main
 sys.exit(main())
@@ -55,12 +56,15 @@ class Loop:
     base: str
     registry: Registry
 
-    def push(self) -> Pushed:
+    def push(self, cpus: int = 2) -> Pushed:
         words = ["push", str(self.project), "--no-environment", "--quiet", "--json"]
         words += ["--base", self.base, "--to", f"{self.registry.host}/{self.repository}"]
         before = len(self.registry.requests())
         run = subprocess.run(
-            [sys.executable, "-c", WATCHED, *words], check=True, capture_output=True, text=True
+            [sys.executable, "-c", WATCHED.format(cpus=cpus), *words],
+            check=True,
+            capture_output=True,
+            text=True,
         )
         asked = [f"{method} {path}" for method, path, _ in self.registry.requests()[before:]]
         seen = json.loads(run.stderr)
@@ -123,3 +127,14 @@ def test_an_edit_of_any_file_sends_little(loop: Loop) -> None:
         assert pushed.summary["new"] == 1
         sizes.append(pushed.summary["sent"])
     assert sum(sizes) / len(sizes) < whole / 20
+
+
+def test_a_push_of_much_takes_little_memory(loop: Loop) -> None:
+    """Of memory that is freed, little is kept, though each of many threads has had some."""
+    for number in range(16):
+        folder = loop.project / f"package_{number}"
+        folder.mkdir()
+        (folder / "data.bin").write_bytes(os.urandom(16 << 20))
+    pushed = loop.push(cpus=4)
+    assert pushed.summary["sent"] > 256 << 20
+    assert pushed.peak < 90 << 10
