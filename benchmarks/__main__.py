@@ -46,7 +46,7 @@ def _profile(options: Options) -> None:
 
     cache = options.cache or workloads_folder()
     for name in options.workloads if options.has_workloads else ("science",):
-        workload = make(recipe(name, with_torch=options.with_torch), cache)
+        workload = make(recipe(name), cache)
         for scenario in SCENARIOS:
             if scenario.name in options.scenarios:
                 profile(workload, scenario, cache, options.rounds or 5)

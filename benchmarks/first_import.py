@@ -11,6 +11,7 @@ from benchmarks.measure import Usage
 from benchmarks.peers.sematic_command import SematicCommand
 from benchmarks.pushes import Bench, Pusher
 from benchmarks.results import Sample
+from benchmarks.schedule import Turnout
 from tests.peers.podman import Podman, podman
 
 SCENARIO = "first import"
@@ -25,22 +26,22 @@ print(json.dumps({{"wall": wall, "cpu": cpu, "rss": rss}}))
 """
 
 
-def measure(made: Bench, rounds: int) -> Iterator[Sample]:
+def measure(made: Bench, turnout: Turnout) -> Iterator[Sample]:
     """Seconds within the container; there is no bytecode of anything but the base's Python."""
+    made.prepare(SCENARIO, turnout, images=True)
     with podman() as engine:
         images: dict[str, str] = {}
-        for pusher in made.turns(1, images=True):
-            images.update(made.tried(pusher, SCENARIO, partial(_pull, made, engine, pusher)))
-        for number in range(1, rounds + 1):
-            for pusher in made.turns(number, images=True):
+        for pusher in made.turns(1, turnout, images=True):
+            images.update(made.tried(pusher, SCENARIO, partial(_pull, engine, pusher)))
+        for number in range(1, turnout.rounds + 1):
+            for pusher in made.turns(number, turnout, images=True):
                 image = images[pusher.peer.name]
                 work = partial(_sample, made, engine, pusher, image, number)
                 yield from made.tried(pusher, SCENARIO, work)
 
 
-def _pull(made: Bench, engine: Podman, pusher: Pusher) -> tuple[str, str]:
+def _pull(engine: Podman, pusher: Pusher) -> tuple[str, str]:
     """The peer and its image."""
-    made.start(pusher)
     return pusher.peer.name, engine.pull(f"{pusher.repository}:latest")
 
 

@@ -11,7 +11,8 @@ from benchmarks import first_import, launches, pulls, scan
 from benchmarks.peers import PEERS
 from benchmarks.results import OURS
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.workloads.recipe import RECIPES
+from benchmarks.schedule import SCHEDULE
+from benchmarks.workloads.recipe import RECIPES, WITH_TORCH
 
 _ABOUT = """\
 Measure how a project and its environment get into a registry, with sematic-oci and with others.
@@ -24,11 +25,14 @@ Measure how a project and its environment get into a registry, with sematic-oci 
   python -m benchmarks list                         workloads, scenarios, peers
   python -m benchmarks runs, loop                   what driving a run costs
 """
+_ONE_OF_A_KIND = ("huge", launches.WORKLOAD)
 COMMANDS = ("measure", "profile", "list", "runs", "loop")
 
 
 @dataclass(frozen=True)
 class Options:
+    """:param peers: empty where nobody was chosen, and the schedule says who takes part."""
+
     command: str
     quick: bool
     workloads: tuple[str, ...]
@@ -37,12 +41,24 @@ class Options:
     has_scenarios: bool
     peers: tuple[str, ...]
     rounds: int | None
-    with_torch: bool
     cache: Path | None
     output: Path | None
     merge: tuple[Path, ...]
     write: Path | None
     run: bool
+
+    def of_workload(self, name: str) -> Sequence[str]:
+        """The scenarios in which a workload is measured: of those asked for, the scheduled ones.
+
+        Where a workload was asked for too, all that there can be of it.
+        """
+        scheduled = SCHEDULE[name]
+        if not self.has_scenarios:
+            return tuple(scheduled)
+        possible = set(scheduled)
+        if self.has_workloads and name not in _ONE_OF_A_KIND:
+            possible = set(scenario_names()) - {launches.SCENARIO}
+        return [scenario for scenario in self.scenarios if scenario in possible]
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
@@ -58,24 +74,28 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     add("--workload", action="append", default=[], help="a part of a name; repeatable")
     add("--scenario", action="append", default=[], help="a part of a name; repeatable")
     add("--peer", action="append", default=[], help=f"the same; {OURS} always is one")
-    add("--rounds", type=int, help="default 5, and 3 where everything is sent")
-    add("--with-torch", action="store_true", help="2 GB more in the environment")
+    add("--rounds", type=int, help="by default one to five, as long as they take")
+    add("--with-torch", action="store_true", help=f"{WITH_TORCH}, too: 1.2 GB more")
     add("--cache", type=Path, help="where workloads are kept")
     add("--output", type=Path, metavar="JSON", help="results; those that are there are kept")
     add("--merge", type=Path, action="append", default=[], metavar="JSON", help="more results")
     add("--write", type=Path, metavar="MD", help="the document, and its plots beside it")
     add("--no-run", action="store_true", help="measure nothing; only merge and write")
     given = parser.parse_args(arguments)
+    workloads = chosen(parser, given.workload, workload_names())
+    if given.with_torch:
+        workloads = tuple(dict.fromkeys((*workloads, WITH_TORCH)))
+    elif not given.workload:
+        workloads = tuple(name for name in workloads if name != WITH_TORCH)
     return Options(
         given.command,
         given.quick,
-        chosen(parser, given.workload, workload_names()),
+        workloads,
         bool(given.workload),
         chosen(parser, [*given.scenario, *given.what], scenario_names()),
         bool(given.scenario or given.what),
-        (OURS, *chosen(parser, given.peer, [name for name in peer_names() if name != OURS])),
+        chosen(parser, given.peer, peer_names()) if given.peer else (),
         given.rounds,
-        given.with_torch,
         given.cache,
         given.output,
         tuple(given.merge),
@@ -85,7 +105,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
 
 
 def workload_names() -> list[str]:
-    return [each.name for each in RECIPES]
+    return [*(each.name for each in RECIPES), launches.WORKLOAD]
 
 
 def peer_names() -> list[str]:

@@ -18,6 +18,7 @@ from benchmarks.measure import CommandError, Meter, command_environment, run_tim
 from benchmarks.peers.sematic_command import CommandSession, SematicCommand
 from benchmarks.pushes import Bench, bench
 from benchmarks.scenarios import Scenario
+from benchmarks.schedule import Turnout
 from benchmarks.stages import STAGES, Place, stage
 from benchmarks.workloads import Workload
 
@@ -31,7 +32,7 @@ def profile(workload: Workload, scenario: Scenario, cache: Path, rounds: int) ->
         tempfile.TemporaryDirectory(prefix="run-", dir=cache) as scratch,
         bench(workload, [SematicCommand()], Path(scratch)) as made,
     ):
-        samples = list(made.measure(scenario, rounds))
+        samples = list(made.measure(scenario, Turnout(rounds)))
         print(f"{workload.recipe.name}: {scenario.name}, median of {rounds}")
         for name in ("wall", "cpu"):
             value = statistics.median(getattr(sample, name) for sample in samples)
@@ -58,7 +59,6 @@ def _again(made: Bench, scenario: Scenario) -> tuple[CommandSession, str]:
     (pusher,) = made.pushers
     session = pusher.session
     assert isinstance(session, CommandSession)
-    made.start(pusher)
     if scenario.forgets:
         session.forget()
     repository = pusher.repository

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 
@@ -13,6 +13,7 @@ from benchmarks.peers.peer import Node, Puller, Step
 from benchmarks.pushes import Bench, Pusher
 from benchmarks.results import Sample
 from benchmarks.scenarios import Turn
+from benchmarks.schedule import Turnout
 from benchmarks.workloads.tree import Tree
 
 TURNS = {"edit": Turn(Tree.edit_file), "upgrade": Turn(Tree.upgrade, "upgraded")}
@@ -26,38 +27,39 @@ def scenario(puller: Puller, change: str) -> str:
 NAMES = tuple(scenario(puller, change) for puller in PULLERS for change in TURNS)
 
 
-def measure(made: Bench, puller: Puller, changes: Sequence[str], rounds: int) -> Iterator[Sample]:
+def measure(made: Bench, puller: Puller, turnouts: Mapping[str, Turnout]) -> Iterator[Sample]:
     """After every round's change each peer's image in turn, by a node that has what it was before.
 
     Each has a node of its own: one would not fetch again what another peer makes alike.
+
+    :param turnouts: for some of ``TURNS``.
     """
     with ExitStack() as stack:
         nodes: dict[str, Node] = {}
-        for number, pusher in enumerate(made.turns(1, images=True)):
-            folder = made.scratch / f"node-{puller.name}-{number}"
-            folder.mkdir()
-            nodes[pusher.peer.name] = stack.enter_context(puller.open(folder))
-        for change in changes:
-            name = scenario(puller, change)
-            for pusher in made.turns(1, images=True):
-                start = partial(_start, made, nodes[pusher.peer.name], pusher)
-                list(made.tried(pusher, name, start))
-            for number in range(1, rounds + 1):
-                TURNS[change].change(made.tree, made.next_change())
-                for pusher in made.turns(number, images=True):
+        for change, turnout in turnouts.items():
+            name, turn = scenario(puller, change), TURNS[change]
+            made.prepare(name, turnout, images=True)
+            for pusher in made.turns(1, turnout, images=True):
+                if pusher.peer.name not in nodes:
+                    folder = made.scratch / f"node-{puller.name}-{len(nodes)}"
+                    folder.mkdir()
+                    nodes[pusher.peer.name] = stack.enter_context(puller.open(folder))
+                list(made.tried(pusher, name, partial(_pull, nodes[pusher.peer.name], pusher)))
+            for number in range(1, turnout.rounds + 1):
+                made.change(turn, made.next_change())
+                for pusher in made.turns(number, turnout, images=True):
                     node = nodes[pusher.peer.name]
-                    work = partial(_sample, made, node, name, TURNS[change].step, pusher, number)
+                    work = partial(_sample, made, node, name, turn.step, pusher, number)
                     yield from made.tried(pusher, name, work)
 
 
-def _start(made: Bench, node: Node, pusher: Pusher) -> None:
-    """A first pull; of what is there already nothing is fetched."""
-    made.start(pusher)
+def _pull(node: Node, pusher: Pusher) -> None:
+    """The image from before; of what is there already nothing is fetched."""
     node.pull(Meter(), f"{pusher.repository}:latest")
 
 
 def _sample(made: Bench, node: Node, name: str, step: Step, pusher: Pusher, number: int) -> Sample:
-    pusher.session.push(Meter(), pusher.repository, step)
+    made.push(pusher, Meter(), step)
     os.sync()  # nobody pays for what others have written
     meter, load, before = Meter(), os.getloadavg()[0], pusher.door.traffic()
     node.pull(meter, f"{pusher.repository}:latest")

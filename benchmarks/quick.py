@@ -15,6 +15,7 @@ from benchmarks.peers.sematic_command import CommandSession, SematicCommand
 from benchmarks.pushes import Bench, Pusher, bench
 from benchmarks.results import OURS, Sample
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.schedule import Turnout
 from benchmarks.workloads import make
 from benchmarks.workloads.recipe import recipe
 
@@ -37,7 +38,7 @@ def _broken(made: Bench) -> Iterator[str]:
     for scenario in SCENARIOS:
         if not (bound := BOUNDS.get(scenario.name)):
             continue
-        for sample in told(made.measure(scenario, 1)):
+        for sample in told(made.measure(scenario, Turnout(1))):
             if sample.peer == OURS:
                 yield from excess(sample, bound)
         if bound.modules:

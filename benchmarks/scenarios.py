@@ -22,6 +22,10 @@ class Turn:
     change: Change
     step: Step = "again"
 
+    @property
+    def changes(self) -> bool:
+        return self.change is not nothing
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -38,11 +42,6 @@ class Scenario:
     new_repository: bool = False
     new_registry: bool = False
 
-    @property
-    def is_long(self) -> bool:
-        """Whether most peers send everything."""
-        return any(turn.step != "again" for turn in self.turns)
-
 
 SCENARIOS = (
     Scenario("cold", (Turn(nothing, "cold"),), forgets=True, new_repository=True),
@@ -50,9 +49,9 @@ SCENARIOS = (
     Scenario("one file edited", (Turn(Tree.edit_file),)),
     Scenario("ten files edited", (Turn(Tree.edit_ten_files),)),
     Scenario("one file added", (Turn(Tree.add_file),)),
+    Scenario("branch and back", (Turn(Tree.switch), Turn(Tree.switch_back))),
     Scenario("distribution upgraded", (Turn(Tree.upgrade, "upgraded"),)),
     Scenario("distribution added", (Turn(Tree.add_distribution, "upgraded"),)),
-    Scenario("branch and back", (Turn(Tree.switch), Turn(Tree.switch_back))),
     Scenario("second machine", (Turn(nothing, "cold"),), forgets=True),
     Scenario("another registry", (Turn(nothing, "elsewhere"),), new_registry=True),
 )

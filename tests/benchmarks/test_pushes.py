@@ -15,6 +15,7 @@ from benchmarks.peers.sematic_command import SematicCommand
 from benchmarks.pushes import Bench, bench
 from benchmarks.results import OURS
 from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.schedule import Turnout
 from benchmarks.workloads import Workload, make
 from benchmarks.workloads.recipe import Recipe
 
@@ -67,30 +68,50 @@ def named(name: str) -> Scenario:
 
 
 def test_pushes_are_measured_scenario_by_scenario(made: Bench, other: Other) -> None:
-    cold, _ = made.measure(named("cold"), 1)
+    cold, _ = made.measure(named("cold"), Turnout(1))
     assert (cold.peer, cold.scenario, cold.round) == (OURS, "cold", 1)
     assert cold.layers > 1
     assert cold.requests > 10
     assert cold.sent > 10_000
     assert 0 < cold.cpu < 60
-    unchanged, _ = made.measure(named("no change"), 1)
+    unchanged, _ = made.measure(named("no change"), Turnout(1))
     assert (unchanged.layers, unchanged.sent < 2000) == (0, True)
-    edited, _ = made.measure(named("one file edited"), 1)
+    edited, _ = made.measure(named("one file edited"), Turnout(1))
     assert edited.layers == 1
-    upgraded, _ = made.measure(named("distribution upgraded"), 1)
+    upgraded, _ = made.measure(named("distribution upgraded"), Turnout(1))
     assert upgraded.layers >= 1
     assert other.steps == ["cold", "again", "again", "upgraded"]
 
 
 def test_each_round_begins_with_another_peer(made: Bench) -> None:
-    samples = list(made.measure(named("no change"), 3))
+    samples = list(made.measure(named("no change"), Turnout(3)))
     assert [sample.peer for sample in samples] == [OURS, "other", "other", OURS, OURS, "other"]
     assert [sample.round for sample in samples] == [1, 1, 2, 2, 3, 3]
 
 
+def test_who_takes_long_takes_part_in_the_first_round_only(made: Bench) -> None:
+    turnout = Turnout(3, ("other",), once=("other",))
+    samples = list(made.measure(named("no change"), turnout))
+    assert [sample.round for sample in samples if sample.peer == OURS] == [1, 2, 3]
+    assert [sample.round for sample in samples if sample.peer == "other"] == [1]
+
+
+def test_who_was_left_out_pushes_what_has_changed_before_it_is_measured(
+    made: Bench, other: Other
+) -> None:
+    both, ours_alone = Turnout(1), Turnout(1, ("nobody",))
+    list(made.measure(named("no change"), both))
+    for name, step in (("one file edited", "again"), ("distribution added", "upgraded")):
+        assert {sample.peer for sample in made.measure(named(name), ours_alone)} == {OURS}
+        other.steps.clear()
+        list(made.measure(named("no change"), both))
+        list(made.measure(named("no change"), both))
+        assert other.steps == [step, "again", "again"]
+
+
 def test_a_peer_that_fails_is_named_and_not_asked_again(made: Bench, other: Other) -> None:
     other.fails.append(True)
-    assert {sample.peer for sample in made.measure(named("cold"), 2)} == {OURS}
+    assert {sample.peer for sample in made.measure(named("cold"), Turnout(2))} == {OURS}
     assert [pusher.peer.name for pusher in made.pushers] == [OURS]
     (where,) = made.failed
     assert where == "made-up: cold: other"
@@ -100,4 +121,4 @@ def test_a_peer_that_fails_is_named_and_not_asked_again(made: Bench, other: Othe
 def test_our_own_failure_ends_it_all(made: Bench) -> None:
     (made.tree.project / "pyproject.toml").write_text("[tool.sematic]\nno-such-setting = 1\n")
     with pytest.raises(CommandError, match="no-such-setting"):
-        list(made.measure(named("cold"), 1))
+        list(made.measure(named("cold"), Turnout(1)))
