@@ -15,9 +15,10 @@ from benchmarks import first_import, launches, pulls, scan
 from benchmarks.options import Options
 from benchmarks.peers import PEERS, PULLERS
 from benchmarks.peers.peer import Peer, Puller, Tool
+from benchmarks.peers.sematic_command import CommandSession
 from benchmarks.pushes import Bench, bench
 from benchmarks.results import OURS, Results, Sample, machine
-from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.scenarios import SCENARIOS, UNCHANGED, Scenario
 from benchmarks.schedule import Turnout, turnout
 from benchmarks.table import bytes_text
 from benchmarks.workloads import Workload, make, workloads_folder
@@ -48,6 +49,13 @@ class Stand:
         made = self.stack.enter_context(bench(self.workload, self.peers, self.scratch))
         made.failed = self.failed
         return made
+
+    def imported(self) -> list[str]:
+        """The packages that our command imports when nothing has changed."""
+        ours = next(each for each in self.bench.pushers if each.peer.name == OURS)
+        assert isinstance(ours.session, CommandSession)
+        modules = ours.session.imports(ours.repository)
+        return sorted({each.module.partition(".")[0] for each in modules})
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,8 @@ def measured(options: Options) -> Iterator[Results]:
                 print(f"[{forecast.text()}] {each}", flush=True)
                 samples = told(each.measure(stand))
                 forecast.take(each.seconds)
+                if UNCHANGED in each.turnouts:
+                    about.imported = {f"{name}: {UNCHANGED}": stand.imported()}
                 yield about.merged(Results(samples=samples))
 
 

@@ -17,7 +17,8 @@ from benchmarks.workloads.recipe import RECIPES, WITH_TORCH
 _ABOUT = """\
 Measure how a project and its environment get into a registry, with sematic-oci and with others.
 
-  python -m benchmarks --write docs/benchmarks.md   everything, and the document about it
+  python -m benchmarks --with-torch --write docs/benchmarks.md
+                                                    everything, and the document about it
   python -m benchmarks --workload science --scenario cold --peer crane --output cold.json
   python -m benchmarks --no-run --output all.json --merge cold.json --write docs/benchmarks.md
   python -m benchmarks --quick                      what must not get worse, in three minutes

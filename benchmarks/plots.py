@@ -9,12 +9,21 @@ from html import escape
 from benchmarks import first_import
 from benchmarks.results import OURS, Results, Row, rows
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.table import bytes_text, places, ratio_text, seconds_text
+from benchmarks.table import bytes_text, places, ratio_text, seconds_text, short
 
 _WIDTH, _NAMES, _BARS, _LINE = 900, 210, 410, 20
-_OWN, _OTHERS, _WHISKER = "#1f6fb4", "#a7b1bb", "#333333"
 _LEGEND = "Bars are medians; thin lines go from least to most. Each panel has its own scale."
 _FONT = "font-family='system-ui, Helvetica, Arial, sans-serif'"
+# By the reader's choice; who knows no media queries shows the light one.
+_STYLE = """\
+<style>
+.paper { fill: #ffffff } text { fill: #1b1f24 } .note { fill: #57606a }
+.ours { fill: #1f6fb4 } .other { fill: #a7b1bb } .whisker { stroke: #1b1f24 }
+@media (prefers-color-scheme: dark) {
+.paper { fill: #0d1117 } text { fill: #e6edf3 } .note { fill: #9198a1 }
+.ours { fill: #4a9ee8 } .other { fill: #57606a } .whisker { stroke: #e6edf3 }
+}
+</style>"""
 
 
 @dataclass(frozen=True)
@@ -59,10 +68,11 @@ def picture(results: Results, workload: str, measure: Measure) -> str:
     return "\n".join(
         [
             f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{y}' {_FONT}>",
-            "<rect width='100%' height='100%' fill='white'/>",
+            _STYLE,
+            "<rect width='100%' height='100%' class='paper'/>",
             title,
             *marks,
-            _text(20, y - 20, _LEGEND, size=11, fill="#555555"),
+            _text(20, y - 20, _LEGEND, size=11, kind="note"),
             "</svg>\n",
         ]
     )
@@ -82,18 +92,18 @@ def _panels(
 
 def _panel(found: Sequence[Row], measure: Measure, top: int) -> Iterator[str]:
     longest = max(_ends(row, measure)[1] for row in found)
+    own = next((row.median(measure.name) for row in found if row.peer == OURS), 0.0)
     for number, row in enumerate(found):
         y = top + number * _LINE
         length = _BARS * row.median(measure.name) / longest
-        fill = _OWN if row.peer.startswith("sematic") else _OTHERS
+        kind = "ours" if row.peer.startswith("sematic") else "other"
         yield _text(_NAMES - 8, y + 14, row.peer, anchor="end")
-        yield f"<rect x='{_NAMES}' y='{y + 2}' width='{length:.1f}' height='15' fill='{fill}'/>"
+        yield f"<rect x='{_NAMES}' y='{y + 2}' width='{length:.1f}' height='15' class='{kind}'/>"
         ends = [_NAMES + _BARS * value / longest for value in _ends(row, measure)]
         yield (
-            f"<path d='M{ends[0]:.1f} {y + 9.5}H{ends[1]:.1f}' stroke='{_WHISKER}' "
-            "stroke-width='1.5'/>"
+            f"<path d='M{ends[0]:.1f} {y + 9.5}H{ends[1]:.1f}' class='whisker' stroke-width='1.5'/>"
         )
-        yield _text(max(_NAMES + length, ends[1]) + 6, y + 14, _label(row, measure))
+        yield _text(max(_NAMES + length, ends[1]) + 6, y + 14, _label(row, measure, own))
 
 
 def _ends(row: Row, measure: Measure) -> tuple[float, float]:
@@ -101,11 +111,14 @@ def _ends(row: Row, measure: Measure) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def _label(row: Row, measure: Measure) -> str:
-    value = measure.text(row.median(measure.name))
-    if measure.name != "wall" or row.peer == OURS or not row.ratios:
+def _label(row: Row, measure: Measure, own: float) -> str:
+    """:param own: the same measure of ours."""
+    median = row.median(measure.name)
+    value = measure.text(median)
+    if row.peer == OURS or not row.ratios or not own:
         return value
-    return f"{value}: {ratio_text(row)} times ours"
+    ratio = ratio_text(row) if measure.name == "wall" else short(median / own)
+    return f"{value}: {ratio} times ours"
 
 
 def _text(
@@ -116,9 +129,9 @@ def _text(
     anchor: str = "start",
     size: int = 13,
     weight: str = "normal",
-    fill: str = "#111111",
+    kind: str = "text",
 ) -> str:
     return (
         f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' font-weight='{weight}' "
-        f"text-anchor='{anchor}' fill='{fill}'>{escape(text)}</text>"
+        f"text-anchor='{anchor}' class='{kind}'>{escape(text)}</text>"
     )

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.imports import imports
 from benchmarks.measure import CommandError, Meter, command_environment, run_timed
 from benchmarks.peers.sematic_command import CommandSession, SematicCommand
 from benchmarks.pushes import Bench, bench
@@ -47,7 +46,7 @@ def _start(made: Bench, scenario: Scenario) -> Iterator[str]:
     seconds = statistics.median(usage.wall for usage in bare)
     yield f"  {seconds:7.3f} s for an interpreter that does nothing"
     session, repository = _again(made, scenario)
-    found = imports(session.command(repository), SEMATIC_CACHE_DIR=str(session.cache))
+    found = session.imports(repository)
     seconds = sum(each.own for each in found)
     yield f"  {seconds:7.3f} s for {len(found)} imports, told one by one (which takes time itself):"
     for each in sorted(found, key=lambda one: -one.own)[:_LINES]:

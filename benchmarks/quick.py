@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.bounds import BOUNDS, FORBIDDEN, Bound
-from benchmarks.imports import imports
 from benchmarks.measuring import told
 from benchmarks.peers.crane import Crane
 from benchmarks.peers.peer import Peer
@@ -69,9 +68,7 @@ def excess_modules(scenario: str, names: set[str], bound: Bound) -> Iterator[str
 
 def _imported(pusher: Pusher) -> set[str]:
     """The modules of one more push."""
-    session = pusher.session
-    assert isinstance(session, CommandSession)
-    done = imports(session.command(pusher.repository), SEMATIC_CACHE_DIR=str(session.cache))
-    names = {each.module for each in done}
+    assert isinstance(pusher.session, CommandSession)
+    names = {each.module for each in pusher.session.imports(pusher.repository)}
     print(f"  {len(names)} modules imported", flush=True)
     return names

@@ -57,6 +57,7 @@ class Sample:
 class Results:
     """:param absent: why peers could not be measured, by their names.
     :param failed: why there is no more of a peer, by where it failed.
+    :param imported: the packages that our command imports, by ``WORKLOAD: SCENARIO``.
     """
 
     machine: dict[str, str] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Results:
     absent: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     workloads: dict[str, dict[str, int]] = field(default_factory=dict)
+    imported: dict[str, list[str]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
 
     def merged(self, newer: Results) -> Results:
@@ -86,6 +88,7 @@ class Results:
                 **newer.failed,
             },
             {**self.workloads, **newer.workloads},
+            {**self.imported, **newer.imported},
             [*kept, *newer.samples],
         )
 

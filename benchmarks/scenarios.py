@@ -43,9 +43,10 @@ class Scenario:
     new_registry: bool = False
 
 
+UNCHANGED = "no change"
 SCENARIOS = (
     Scenario("cold", (Turn(nothing, "cold"),), forgets=True, new_repository=True),
-    Scenario("no change", (Turn(nothing),)),
+    Scenario(UNCHANGED, (Turn(nothing),)),
     Scenario("one file edited", (Turn(Tree.edit_file),)),
     Scenario("ten files edited", (Turn(Tree.edit_ten_files),)),
     Scenario("one file added", (Turn(Tree.add_file),)),

@@ -79,8 +79,8 @@ def ratio_text(row: Row) -> str:
         return ""
     least, middle, most = row.ratios
     if len(row.samples) == 1:
-        return _short(middle)
-    return f"{_short(middle)} ({_short(least)}-{_short(most)})"
+        return short(middle)
+    return f"{short(middle)} ({short(least)}-{short(most)})"
 
 
 def seconds_text(seconds: float) -> str:
@@ -96,5 +96,6 @@ def bytes_text(count: float) -> str:
     return f"{count:.2f} GB"
 
 
-def _short(number: float) -> str:
+def short(number: float) -> str:
+    """A ratio, as it is worth being told."""
     return f"{number:.2f}" if number < 10 else f"{number:.0f}"

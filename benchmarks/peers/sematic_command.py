@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.imports import Import, imports
 from benchmarks.measure import Meter
 from benchmarks.peers.peer import Setting, Step
 from sematic import __version__
@@ -45,6 +46,10 @@ class CommandSession:
             *(_program(), "push", setting.project, "--quiet", "--python", setting.environment),
             *("--base", setting.base_beside(repository), "--to", repository),
         )
+
+    def imports(self, repository: str) -> list[Import]:
+        """What a push imports, by one more."""
+        return imports(self.command(repository), SEMATIC_CACHE_DIR=str(self.cache))
 
     @property
     def cache(self) -> Path:

@@ -33,7 +33,7 @@ def test_the_document_says_what_was_measured_and_what_could_not_be(tmp_path: Pat
 def test_pictures_lie_beside_it_and_are_labelled(tmp_path: Path) -> None:
     write(RESULTS, tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
-    for name, label in (("wall", "3.00 s: 2.00 times ours"), ("sent", "9.0 MB")):
+    for name, label in (("wall", "3.00 s: 2.00 times ours"), ("sent", "9.0 MB: 4.50 times ours")):
         picture = f"page-small-{name}.svg"
         assert f"({picture})" in text
         root = ElementTree.parse(tmp_path / picture).getroot()
