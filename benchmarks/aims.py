@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks import scan
 from benchmarks.results import OURS, Results, Sample
 from benchmarks.schedule import CRANE, DOCKER, DOCKER_ZSTD, PIPE, PROCESS, UMOCI, UMOCI_ZSTD
-from benchmarks.table import bytes_text, short
+from benchmarks.table import bytes_text, cell, short
 
 Found = tuple[str, bool]
 """What was measured, in words, and whether that is what was to be reached."""
@@ -185,9 +185,9 @@ AIMS: Sequence[Aim] = (
     _within("science", _EDIT, (CRANE,), 1.5),
     _within("science", _EDIT, (CRANE,), 0.6, PROCESS),
     _at_most("science", _EDIT, "sent", 30_000, bytes_text),
-    _at_most("science", _EDIT, "requests", 8, "{:.0f} requests".format),
+    _at_most("science", _EDIT, "requests", 8, "{:.0f} request(s)".format),
     _faster("science", "no change", (DOCKER, DOCKER_ZSTD), 8),
-    _at_most("science", "no change", "requests", 1, "{:.0f} requests".format),
+    _at_most("science", "no change", "requests", 1, "{:.0f} request(s)".format),
     Aim("science: no change", "no import of requests, oras, kubernetes, rich", _imports),
     _faster("science", "cold", (DOCKER, DOCKER_ZSTD), 5),
     _within("science", "cold", (UMOCI, UMOCI_ZSTD), 0.6),
@@ -213,4 +213,5 @@ def table(results: Results) -> Iterator[str]:
     for each in verdicts(results):
         reached = ("yes" if each.holds else "no") if each.reached else ""
         measured = each.reached or "not measured"
-        yield f"| {each.aim.scenario} | {each.aim.text} | {measured} | {reached} |"
+        cells = (each.aim.scenario, each.aim.text, measured, reached)
+        yield f"| {' | '.join(map(cell, cells))} |"
