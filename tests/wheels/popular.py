@@ -7,6 +7,8 @@ import os
 TORCH = os.environ.get("SEMATIC_TEST_TORCH", "torch")
 """Which one: where the index has several, that for CPUs is named so (``torch==2.13.0+cpu``)."""
 
+_ONLY = {"torch": "platform_machine == 'x86_64'"}  # elsewhere it is four gigabytes with CUDA
+
 COMPUTATIONS = {
     "boto3": "import boto3; assert boto3.session.Session().get_available_regions('s3')",
     "cryptography": "from cryptography.fernet import Fernet; f = Fernet(Fernet.generate_key()); "
@@ -44,5 +46,6 @@ COMPUTATIONS = {
 
 def requirements() -> str:
     """A requirements.txt of them, and of pip, which says whether they go together."""
-    names = [TORCH if name == "torch" else name for name in COMPUTATIONS]
-    return "\n".join([*names, "pip", ""])
+    names = {name: TORCH if name == "torch" else name for name in COMPUTATIONS}
+    lines = [f"{text}; {_ONLY[name]}" if name in _ONLY else text for name, text in names.items()]
+    return "\n".join([*lines, "pip", ""])
