@@ -37,6 +37,7 @@ from sematic.oci.values import frozen, replace
 
 if TYPE_CHECKING:
     from sematic.oci.requirements.environment import Required
+    from sematic.oci.requirements.target import Target
     from sematic.oci.wheels.catalogue import Catalogue
 
 
@@ -131,7 +132,7 @@ def _build(
     catalogue, required = None, None
     if settings.requirements:
         catalogue = _catalogue(settings, places, cache)
-        target = image_python.version, platform, libc
+        target = _target(image_python.version, platform, python)
         required = _required(settings, target, project, cache, listener, catalogue)
         found = found.with_required(required.groups, required.notes)
     roots = [f"/{SOURCE}", *_source_roots(project, settings)]
@@ -192,23 +193,27 @@ def _platform(settings: Settings) -> Platform | None:
     return Platform.parse(settings.platform) if settings.platform else None
 
 
+def _target(version: str, platform: Platform, base: BasePython | None) -> Target:
+    """What requirements are resolved for: what the base has, else what most have."""
+    from sematic.oci.requirements.target import Target
+
+    if base is None or not base.libc:
+        return Target(version, platform)
+    return Target(version, platform, base.libc, base.libc_version)
+
+
 def _required(
     settings: Settings,
-    on: tuple[str, Platform, str],
+    target: Target,
     project: Path,
     cache: Cache,
     listener: Listener,
     catalogue: Catalogue | None,
 ) -> Required:
-    """What the requirements come to.
-
-    :param on: the image's Python, its platform, and the base's C library.
-    """
+    """What the requirements come to."""
     from sematic.oci.requirements.environment import find_required
     from sematic.oci.requirements.resolution import Wanted
-    from sematic.oci.requirements.target import Target
 
-    target = Target(on[0], on[1], on[2] or "glibc")
     return find_required(Wanted.of(settings), target, project, cache, listener, catalogue)
 
 

@@ -90,7 +90,12 @@ def _there_are(locked: Locked) -> str:
 def is_like_this(target: Target) -> bool:
     """Whether what is compiled here runs on the target."""
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    libc = "glibc" if platform.libc_ver()[0] == "glibc" else "musl"
+    name, version = platform.libc_ver()
+    libc = "glibc" if name == "glibc" else "musl"
     is_linux = sys.platform == "linux" and sys.implementation.name == "cpython"
-    here = Platform.of_host()
-    return is_linux and (own, libc) == (target.python, target.libc) and here == target.platform
+    if not is_linux or (own, libc) != (target.python, target.libc):
+        return False
+    # What is linked here may need all that the C library has here.
+    minor = version.partition(".")[2]
+    is_newer = bool(target.libc_version and minor.isdecimal() and int(minor) > target.libc_minor)
+    return Platform.of_host() == target.platform and not is_newer

@@ -86,7 +86,8 @@ def read_lock(
         )
     except PylockSelectError as error:
         raise RequirementsError(
-            f"{name} cannot be installed for {target}: {error}{_wheels_of(lock, str(error))}"
+            f"{name} cannot be installed for {target}: {error}"
+            f"{_wheels_of(lock, str(error), target)}"
         ) from None
     return [_locked(package, chosen, name, folder) for package, chosen in selected]
 
@@ -135,12 +136,22 @@ def _hashes(package: Package) -> list[str]:
     return [f"{file.filename} {file.hashes.get('sha256', '')}" for file in files]
 
 
-def _wheels_of(lock: Pylock, error: str) -> str:
-    """What wheels there are of a distribution that an error is about."""
-    for package in lock.packages:
-        if f"{package.name!r}" in error and package.wheels:
-            return f".\nThere are {_shown([wheel.filename for wheel in package.wheels])}"
-    return ""
+def _wheels_of(lock: Pylock, error: str, target: Target) -> str:
+    """What wheels there are of a distribution none of whose files fits, as an error says."""
+    from packaging.utils import parse_wheel_filename
+
+    package = next((each for each in lock.packages if f"{each.name!r}" in error), None)
+    names = [wheel.filename for wheel in (package and package.wheels) or ()]
+    if package is None or not names or not error.startswith("No wheel"):
+        return ""
+    newer = set(target.with_newest_libc().tags())
+    fitting = [name for name in names if not newer.isdisjoint(parse_wheel_filename(name)[3])]
+    if fitting:
+        return (
+            f".\nIts wheels for this Python and CPU need a newer {target.libc} than the base's: "
+            f"{_shown(fitting)}.\nTake a newer base, or an older version of {package.name}"
+        )
+    return f".\nThere are {_shown(names)}"
 
 
 def _shown(names: Sequence[str]) -> str:

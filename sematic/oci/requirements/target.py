@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sematic.oci.errors import SettingsError
@@ -13,11 +13,13 @@ from sematic.oci.wheels.extra import needs_extra
 if TYPE_CHECKING:
     from packaging.tags import Tag
 
-GLIBC = 28
-"""Minor version of the glibc that a base is taken to have: that of Debian 10, RHEL 8 and later."""
+_MAJOR = {"glibc": 2, "musl": 1}
+_USUAL = {"glibc": 28, "musl": 2}
+"""Minor versions of the C library that a base is taken to have: glibc's of Debian 10 and RHEL 8."""
 
-_MUSL = 2
 _OLDEST_GLIBC = {"amd64": 5, "arm64": 17}  # PEP 571, PEP 599
+_UV_GLIBC = (40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17)  # that uv can resolve for
+_NEWEST = 99
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}  # PEP 600
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -28,18 +30,25 @@ class Target:
 
     :param python: major and minor, as ``3.11``.
     :param libc: ``glibc`` or ``musl``.
+    :param libc_version: major and minor, as ``2.36``; empty where nobody knows.
     :raises SettingsError: there are no wheels for such a platform.
     """
 
     python: str
     platform: Platform
     libc: str = "glibc"
+    libc_version: str = ""
 
     def __post_init__(self) -> None:
         if self.platform.os != "linux" or self.platform.architecture not in _MACHINES:
             raise SettingsError(
                 f"requirements cannot be resolved for {self.platform}, only for linux/amd64 and "
                 "linux/arm64.\nFor another, push an environment that was installed there."
+            )
+        if self.libc == "glibc" and self.libc_minor < min(_UV_GLIBC):
+            raise SettingsError(
+                f"requirements cannot be resolved for glibc {self.libc_version}, which the base "
+                f"has, only for 2.{min(_UV_GLIBC)} or newer: take a newer base"
             )
 
     @property
@@ -48,11 +57,21 @@ class Target:
         return _MACHINES[self.platform.architecture]
 
     @property
+    def libc_minor(self) -> int:
+        """The C library's minor version, or the usual one."""
+        return int(self.libc_version.partition(".")[2] or _USUAL[self.libc])
+
+    @property
     def uv_platform(self) -> str:
         """The same in the words of uv's ``--python-platform``."""
         if self.libc == "musl":
             return f"{self.machine}-unknown-linux-musl"
-        return f"{self.machine}-manylinux_2_{GLIBC}"
+        known = next(minor for minor in _UV_GLIBC if minor <= self.libc_minor)
+        return f"{self.machine}-manylinux_2_{known}"
+
+    def with_newest_libc(self) -> Target:
+        """The same with a C library that is newer than all."""
+        return replace(self, libc_version=f"{_MAJOR[self.libc]}.{_NEWEST}")
 
     def environment(self) -> dict[str, str]:
         """What markers are about (PyPA "Dependency specifiers", environment markers)."""
@@ -84,14 +103,15 @@ class Target:
 
     def _platforms(self) -> Iterator[str]:
         if self.libc == "musl":
-            for minor in range(_MUSL, -1, -1):
+            for minor in range(self.libc_minor, -1, -1):
                 yield f"musllinux_1_{minor}_{self.machine}"
         else:
-            for minor in range(GLIBC, _OLDEST_GLIBC[self.platform.architecture] - 1, -1):
+            for minor in range(self.libc_minor, _OLDEST_GLIBC[self.platform.architecture] - 1, -1):
                 yield f"manylinux_2_{minor}_{self.machine}"
                 if minor in _LEGACY:
                     yield f"{_LEGACY[minor]}_{self.machine}"
         yield f"linux_{self.machine}"
 
     def __str__(self) -> str:
-        return f"Python {self.python} on {self.platform} ({self.libc})"
+        version = f"{_MAJOR[self.libc]}.{self.libc_minor}"
+        return f"Python {self.python} on {self.platform} ({self.libc} {version})"
