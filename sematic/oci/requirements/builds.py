@@ -7,50 +7,58 @@ import platform
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from sematic.oci.errors import RequirementsError
+from sematic.oci.events import Listener, Noticed
 from sematic.oci.manifest import Platform
+from sematic.oci.requirements.downloads import Downloads
 from sematic.oci.requirements.lock import Locked
+from sematic.oci.requirements.sources import check_out
 from sematic.oci.requirements.target import Target
 from sematic.oci.requirements.uv import Uv
 
 _SHOWN = 8
+_EPOCH = "315619200"
+"""1980-01-02: a zip file knows nothing earlier than the first, wherever that begins."""
 
 
 class Builds:
-    """Wheels that were built, kept by the hash of what they were built from.
+    """Wheels that were built, kept by the digest of what they were built from.
 
-    :param folder: where they are kept.
+    :param downloads: gives source distributions, and knows logins.
     """
 
-    def __init__(self, folder: Path, uv: Uv, target: Target) -> None:
-        self._folder = folder
-        self._uv = uv
+    def __init__(self, uv: Uv, target: Target, downloads: Downloads, listener: Listener) -> None:
+        epoch = os.environ.get("SOURCE_DATE_EPOCH") or _EPOCH
+        self._uv = replace(uv, variables={**uv.variables, "SOURCE_DATE_EPOCH": epoch})
         self._target = target
+        self._downloads = downloads
+        self._listener = listener
 
-    def wheel(self, locked: Locked, source: Path) -> Path:
-        """The wheel of a source distribution or a folder.
+    def wheel(self, locked: Locked, source: str) -> Path:
+        """The wheel of a source distribution, a folder or a commit.
 
-        :param source: where that lies.
+        :param source: the digest (hex) of what it is built from.
         :raises RequirementsError: it cannot be built, or what comes out runs elsewhere.
         """
-        kept = self._folder / locked.sha256 if locked.sha256 else None
-        if kept is not None:
-            for path in sorted(kept.glob("*.whl")):
-                if self._fits(path):
-                    os.utime(path)
-                    return path
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".build-") as temporary:
-            path = self._build(locked, source, Path(temporary))
+        kept = self._downloads.folder / source
+        for path in sorted(kept.glob("*.whl")):
+            if self._fits(path):
+                os.utime(path)
+                return path
+        self._downloads.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._downloads.folder, prefix=".build-") as temporary:
+            path = self._build(locked, Path(temporary))
             if not self._fits(path):
                 raise RequirementsError(self._unfit(locked, path))
-            kept = kept or self._folder / locked.name
             kept.mkdir(parents=True, exist_ok=True)
             return Path(shutil.move(path, kept / path.name))
 
-    def _build(self, locked: Locked, source: Path, out: Path) -> Path:
+    def _build(self, locked: Locked, out: Path) -> Path:
+        self._listener(Noticed(f"building a wheel of {locked.title}"))
+        source = self._source(locked, out)
         self._uv.run(
             f"build a wheel of {locked.title}, as there is none for {self._target}"
             f"{_there_are(locked)}",
@@ -59,6 +67,14 @@ class Builds:
             *("--out-dir", str(out), str(source)),
         )
         return next(out.glob("*.whl"))
+
+    def _source(self, locked: Locked, temporary: Path) -> Path:
+        """What is to be built, on this machine."""
+        if locked.kind == "folder":
+            return Path(locked.location)
+        if locked.kind == "repository":
+            return check_out(locked, temporary / "source", self._downloads.logins)
+        return self._downloads.file(locked)
 
     def _fits(self, path: Path) -> bool:
         """Whether a wheel that was built here runs on the target."""

@@ -33,11 +33,11 @@ class Downloads:
     """
 
     def __init__(self, folder: Path, indexes: Indexes, listener: Listener) -> None:
-        self._folder = folder
+        self.folder = folder
         self._listener = listener
         environment = indexes.environment()
         self._transport = Transport(Routes(indexes.insecure, environment), listener=listener)
-        self._logins = Logins(indexes.addresses, environment)
+        self.logins = Logins(indexes.addresses, environment)
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self.fetched: dict[str, int] = {}
@@ -49,7 +49,7 @@ class Downloads:
         :raises RequirementsError: it cannot be had.
         :raises WheelError: it is another file than was locked.
         """
-        path = self._folder / locked.sha256 / locked.file
+        path = self.folder / locked.sha256 / locked.file
         with self._lock:
             lock = self._locks.setdefault(locked.sha256, threading.Lock())
         with lock:
@@ -114,7 +114,7 @@ class Downloads:
 
     def _remote(self, locked: Locked) -> Iterator[bytes]:
         url = without_login(locked.location)
-        headers = self._logins.header(locked.location)
+        headers = self.logins.header(locked.location)
 
         def ask(position: int) -> Answer:
             more = {"Range": f"bytes={position}-"} if position else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from sematic.oci.requirements.builds import Builds
 from sematic.oci.requirements.downloads import Downloads
 from sematic.oci.requirements.lock import Locked
 from sematic.oci.requirements.resolution import Resolution, Wanted, resolve
+from sematic.oci.requirements.sources import source_digest
 from sematic.oci.requirements.target import Target
 from sematic.oci.requirements.uv import Uv
 from sematic.oci.wheels.facts import VERSION, Facts
@@ -29,8 +30,8 @@ _FETCHES = 6
 class Told(Protocol):
     """Who knows of wheels that this machine has not seen."""
 
-    def facts(self, digests: Sequence[str], python: str) -> dict[str, Facts]:
-        """What is known of wheels, by their digest."""
+    def facts(self, keys: Sequence[str], python: str) -> dict[str, Facts]:
+        """What is known of wheels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Required:
     notes: tuple[str, ...]
 
     def facts(self) -> dict[str, Facts]:
-        """What is known of the wheels, by the sha256 (hex) of their files."""
-        return {wheel.digest.partition(":")[2]: wheel.facts for wheel in self.wheels}
+        """What is known of the wheels, by what others know them by."""
+        return {wheel.key: wheel.facts for wheel in self.wheels}
 
 
 def find_required(
@@ -79,26 +80,27 @@ class _Finder:
         cache: Cache,
         listener: Listener,
     ) -> None:
-        folder = cache.folder / "wheels"
         self._resolution = resolution
         self._target = target
         self._project = project.resolve()
         self._cache = cache
         self._listener = listener
-        self._downloads = Downloads(folder, resolution.indexes, listener)
+        self._downloads = Downloads(cache.folder / "wheels", resolution.indexes, listener)
         uv = Uv(self._project, resolution.indexes.variables)
-        self._builds = Builds(folder, uv, target)
+        self._builds = Builds(uv, target, self._downloads, listener)
 
     def wheels(self, told: Told | None) -> list[Wheel]:
         distributions = [d for d in self._resolution.distributions if not self._is_project(d)]
-        files = [d for d in distributions if d.kind == "wheel"]
-        known = {d.sha256: facts for d in files if (facts := self._recall(d.sha256))}
-        unknown = [d.sha256 for d in files if d.sha256 not in known]
+        sources = [source_digest(locked) for locked in distributions]
+        keys = list(map(self._key, distributions, sources))
+        known = {key: facts for key in keys if (facts := self._recall(key))}
+        unknown = [key for key in keys if key not in known]
         if unknown and told is not None:
             known |= told.facts(unknown, self._target.python)
         with ThreadPoolExecutor(_FETCHES, "fetch") as executor:
             try:
-                wheels = list(executor.map(lambda d: self._wheel(d, known), distributions))
+                found = map(known.get, keys)
+                wheels = list(executor.map(self._wheel, distributions, sources, keys, found))
             except BaseException:
                 self._downloads.stop()
                 raise
@@ -114,39 +116,31 @@ class _Finder:
         """The project itself, as ``-e .``: its sources are in the image already."""
         return locked.kind == "folder" and Path(locked.location) == self._project
 
-    def _wheel(self, locked: Locked, known: dict[str, Facts]) -> Wheel:
+    def _key(self, locked: Locked, source: str) -> str:
+        """What a wheel's facts are known by: its hash, or what it is built from and for."""
         if locked.kind == "wheel":
-            facts = known.get(locked.sha256)
-            if facts is None:
-                facts = self._look(self._downloads.file(locked), locked.sha256)
-            return Wheel(f"sha256:{locked.sha256}", facts, lambda: self._downloads.file(locked))
-        path = self._built(locked)
-        with open(path, "rb") as file:
-            digest = _hash(iter(lambda: file.read(1 << 20), b""))
-        facts = self._recall(digest) or self._look(path, digest)
-        return Wheel(f"sha256:{digest}", facts, lambda: path)
+            return source
+        return hashlib.sha256(f"{source} {self._target}".encode()).hexdigest()
 
-    def _built(self, locked: Locked) -> Path:
-        is_file = locked.kind == "sdist"
-        source = self._downloads.file(locked) if is_file else Path(locked.location)
-        return self._builds.wheel(locked, source)
+    def _wheel(self, locked: Locked, source: str, key: str, known: Facts | None) -> Wheel:
+        def fetch() -> Path:
+            if locked.kind == "wheel":
+                return self._downloads.file(locked)
+            return self._builds.wheel(locked, source)
 
-    def _recall(self, sha256: str) -> Facts | None:
-        kept = self._cache.recall(self._key(sha256))
+        facts = known or self._look(fetch(), key, is_built=locked.kind != "wheel")
+        digest = f"{source} {facts.contents}" if facts.contents else f"sha256:{source}"
+        return Wheel(key, digest, facts, fetch)
+
+    def _recall(self, key: str) -> Facts | None:
+        kept = self._cache.recall(self._name(key))
         return Facts.from_bytes(kept) if kept is not None else None
 
-    def _look(self, path: Path, sha256: str) -> Facts:
+    def _look(self, path: Path, key: str, *, is_built: bool) -> Facts:
         """What can be said of a wheel that is here."""
-        facts = Facts.of(Listing(path, self._target.python))
-        self._cache.remember(self._key(sha256), facts.to_bytes())
+        facts = Facts.of(Listing(path, self._target.python), is_built=is_built)
+        self._cache.remember(self._name(key), facts.to_bytes())
         return facts
 
-    def _key(self, sha256: str) -> str:
-        return f"wheel {VERSION} {self._target.python} {sha256}"
-
-
-def _hash(chunks: Iterator[bytes]) -> str:
-    own = hashlib.sha256()
-    for chunk in chunks:
-        own.update(chunk)
-    return own.hexdigest()
+    def _name(self, key: str) -> str:
+        return f"wheel {VERSION} {self._target.python} {key}"

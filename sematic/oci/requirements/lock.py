@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -14,9 +15,10 @@ from sematic.oci.toml import parse_toml
 from sematic.oci.wheels.extra import needs_extra
 
 if TYPE_CHECKING:
-    from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
+    from packaging.pylock import Package, PackageSdist, PackageVcs, PackageWheel, Pylock
 
 _SHOWN = 12
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +28,22 @@ class Locked:
     :param name: in its normal form.
     :param version: empty where the lock file gives none.
     :param location: an address, or a path of this machine.
-    :param sha256: of the file (hex); empty for a folder.
+    :param sha256: of the file (hex); empty for what is no file.
     :param size: of the file (bytes), where it is known.
     :param wheels: names of the wheels that there are, where none of them fits.
+    :param revision: the commit, of a git repository.
+    :param subdirectory: where the project lies in the repository.
     """
 
     name: str
     version: str
-    kind: Literal["wheel", "sdist", "folder"]
+    kind: Literal["wheel", "sdist", "folder", "repository"]
     location: str
     sha256: str = ""
     size: int | None = None
     wheels: tuple[str, ...] = ()
+    revision: str = ""
+    subdirectory: str = ""
 
     @property
     def title(self) -> str:
@@ -109,6 +115,9 @@ def _only(lock: Pylock, hashes: Mapping[str, Collection[str]]) -> Pylock:
 
     packages = []
     for package in lock.packages:
+        if package.vcs is not None:  # a commit is a hash
+            packages.append(package)
+            continue
         given = hashes.get(package.name)
         if given is None:
             raise RequirementsError(
@@ -159,6 +168,24 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
+def _of_repository(package: Package, chosen: PackageVcs, folder: Path) -> Locked:
+    inside = PurePosixPath(chosen.subdirectory or ".")
+    is_inside = not inside.is_absolute() and ".." not in inside.parts
+    if chosen.type != "git" or not _COMMIT.fullmatch(chosen.commit_id) or not is_inside:
+        raise RequirementsError(
+            f"{package.name} comes from a repository ({chosen.type}), and only commits of git can "
+            "be taken: build a wheel of it, and require that"
+        )
+    return Locked(
+        package.name,
+        str(package.version or ""),
+        "repository",
+        chosen.url or str((folder / (chosen.path or "")).resolve()),
+        revision=chosen.commit_id,
+        subdirectory=str(inside),
+    )
+
+
 def _locked(package: Package, chosen: Any, name: str, folder: Path) -> Locked:
     from packaging.pylock import PackageDirectory, PackageSdist, PackageVcs, PackageWheel
 
@@ -167,10 +194,7 @@ def _locked(package: Package, chosen: Any, name: str, folder: Path) -> Locked:
         path = (folder / chosen.path / (chosen.subdirectory or "")).resolve()
         return Locked(package.name, version, "folder", str(path))
     if isinstance(chosen, PackageVcs):
-        raise RequirementsError(
-            f"{package.name} comes from a repository ({chosen.type}), and only files can be taken: "
-            "build a wheel of it, and require that"
-        )
+        return _of_repository(package, chosen, folder)
     sha256 = chosen.hashes.get("sha256", "")
     if not sha256:
         raise RequirementsError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ _HASH = re.compile(r"--hash[= ]sha256:([0-9a-f]{64})(?!\S)")
 _ANY_HASH = re.compile(r"--hash[= ]")
 _REFERENCE = re.compile(r"(?:-r|--requirements?|-c|--constraints?)[= ]?\s*(\S.*)")
 _INDEX = re.compile(r"(-i|--index-url|--extra-index-url|-f|--find-links)[= ]\s*(\S+)")
+_WITH_LOGIN = re.compile(r"https?://[^/\s@]+@[^\s;#]+")
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")  # pip, "Using environment variables"
 _DEEPEST = 50
 
 
@@ -49,7 +52,7 @@ class Named:
 
     :param texts: by path, what all of them hold, and all that they refer to.
     :param hashes: sha256 (hex) by distribution, where a requirements.txt gives any.
-    :param indexes: addresses of indexes that they name.
+    :param indexes: addresses of indexes that they name, and of other things that want a login.
     :param has_own_index: one of these stands in for the usual one.
     :param text: a requirements.txt that stands for them, if there is one.
     """
@@ -122,10 +125,12 @@ class _Reader:
                 if "://" not in inner:
                     self.read(path.parent / inner, depth + 1)
             elif index := _INDEX.match(line):
-                self.indexes.append(_unquoted(index[2]))
+                self.indexes.append(_expanded(_unquoted(index[2])))
                 self.has_own_index |= index[1] in ("-i", "--index-url")
-            elif _ANY_HASH.search(line):
-                self._take_hashes(path, line)
+            else:
+                self.indexes += map(_expanded, _WITH_LOGIN.findall(line))
+                if _ANY_HASH.search(line):
+                    self._take_hashes(path, line)
 
     def _take_hashes(self, path: Path, line: str) -> None:
         name = _NAME.match(line)
@@ -160,6 +165,10 @@ def _unquoted(text: str) -> str:
         return " ".join(shlex.split(text))
     except ValueError:
         return text
+
+
+def _expanded(text: str) -> str:
+    return _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), text)
 
 
 def digests_of(texts: Mapping[Path, bytes]) -> Iterable[str]:

@@ -13,7 +13,10 @@ from pathlib import Path
 from sematic.oci.errors import RequirementsError
 from sematic.oci.wheels.extra import needs_extra
 
-_SECRET = re.compile(r"(?<=://)[^/\s@]*@")
+_SECRET = re.compile(r"(?<=://)(?<!ssh://)[^/\s@]*@")
+_ASIDE = re.compile(
+    r"^(Using CPython .* interpreter at|Resolved \d+ packages? in) .*\n?", re.MULTILINE
+)
 _NOTED = re.compile(r"^warning: (.*)$", re.MULTILINE)
 _HIDDEN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "UV_OUTPUT_FILE")
 
@@ -65,14 +68,14 @@ class Uv:
             )
         except OSError as error:
             raise RequirementsError(f"cannot run uv: {error.strerror}") from None
-        said = without_secrets(done.stderr.decode(errors="replace").strip())
+        said = without_secrets(_ASIDE.sub("", done.stderr.decode(errors="replace")).strip())
         if done.returncode != 0:
             raise RequirementsError(f"cannot {doing}:\n{said or 'uv said nothing'}")
         return Answered(done.stdout.decode(), tuple(_NOTED.findall(said)))
 
 
 def without_secrets(text: str) -> str:
-    """Text without the user names and passwords of addresses."""
+    """Text without the user names and passwords of addresses; ssh has no passwords there."""
     return _SECRET.sub("", text)
 
 

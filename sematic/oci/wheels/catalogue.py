@@ -49,19 +49,19 @@ class Catalogue:
         self._memo = memo
         self._read: tuple[dict[str, Made], dict[str, Descriptor]] | None = None
 
-    def facts(self, digests: Sequence[str], python: str) -> dict[str, Facts]:
-        """What is known of wheels, by the sha256 (hex) of their files."""
+    def facts(self, keys: Sequence[str], python: str) -> dict[str, Facts]:
+        """What is known of wheels, by the sha256 (hex) of their files, or of their sources."""
         found: dict[str, Facts] = {}
-        for digest in digests:
-            kept = self._memo.recall(self._key(_label(digest, python)))
+        for key in keys:
+            kept = self._memo.recall(self._key(_label(key, python)))
             facts = Facts.from_bytes(kept) if kept is not None else None
             if facts is not None:
-                found[digest] = facts
-        missing = [digest for digest in digests if digest not in found]
+                found[key] = facts
+        missing = [key for key in keys if key not in found]
         if missing:
             with ThreadPoolExecutor(_READS, "facts") as executor:
-                read = executor.map(lambda digest: self._fetch(_label(digest, python)), missing)
-                found |= {d: facts for d, facts in zip(missing, read, strict=True) if facts}
+                read = executor.map(lambda key: self._fetch(_label(key, python)), missing)
+                found |= {key: facts for key, facts in zip(missing, read, strict=True) if facts}
         return found
 
     def layer(self, fingerprint: bytes) -> Made | None:
@@ -80,11 +80,11 @@ class Catalogue:
     ) -> bool:
         """Tell others of wheels and layers that are in the repository now; whether that was news.
 
-        :param wheels: by the sha256 (hex) of their files.
+        :param wheels: by the sha256 (hex) of their files, or of their sources.
         :param layers: by fingerprint.
         :raises OCIError: it could not be stored.
         """
-        own = {_label(digest, python): facts for digest, facts in wheels.items()}
+        own = {_label(key, python): facts for key, facts in wheels.items()}
         made = {fingerprint.hex(): layer for fingerprint, layer in layers.items()}
         key = self._key(f"told {_hash([*own, *map(repr, made.items())])}")
         if self._memo.recall(key) is not None:
@@ -164,9 +164,9 @@ class Catalogue:
         return f"catalogue:{self.repository.reference.name} {name}"
 
 
-def _label(digest: str, python: str) -> str:
+def _label(key: str, python: str) -> str:
     """A wheel, a Python, and the version of what is known of both."""
-    return f"{VERSION}/{python}/{digest}"
+    return f"{VERSION}/{python}/{key}"
 
 
 def _described(media_type: str, data: bytes, label: str = "") -> tuple[Descriptor, bytes]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from sematic.oci.environment.distributions import Recorded, normal_name, read_record
+from sematic.oci.files import FileEntry
 from sematic.oci.manifest import to_json
+from sematic.oci.tar import in_order, tar_chunks
 from sematic.oci.untrusted import MOST_BYTES, parse_json
 from sematic.oci.wheels.listing import Listing
 
@@ -25,6 +28,8 @@ class Facts:
     :param library: the site-packages of the image that this is about.
     :param size: bytes of the files that go in as they are.
     :param record: the RECORD that it has in the image.
+    :param contents: the digest (hex) of all that goes in, if the wheel was built for it: its file
+        may come out otherwise each time, with other times in it. Empty for another.
     """
 
     name: str
@@ -33,14 +38,18 @@ class Facts:
     library: str
     size: int
     record: str
+    contents: str = ""
 
     @classmethod
-    def of(cls, listing: Listing) -> Facts:
+    def of(cls, listing: Listing, *, is_built: bool = False) -> Facts:
         entries = listing.entries()
         whole = sum(entry.size for entry in entries if entry.source)
         record = next(entry.data for entry in entries if entry.path == listing.record)
         text = record.decode()
-        return cls(listing.name, listing.version, listing.folder, listing.library, whole, text)
+        contents = _digest(entries) if is_built else ""
+        return cls(
+            listing.name, listing.version, listing.folder, listing.library, whole, text, contents
+        )
 
     @property
     def title(self) -> str:
@@ -76,6 +85,15 @@ class Facts:
             facts = cls(**document)
         except (ValueError, TypeError, ZstdError):
             return None
-        texts = (facts.name, facts.version, facts.folder, facts.library, facts.record)
+        texts = [facts.name, facts.version, facts.folder, facts.library, facts.record]
+        texts.append(facts.contents)
         is_sound = type(facts.size) is int and all(isinstance(text, str) for text in texts)
         return facts if is_sound else None
+
+
+def _digest(entries: Iterable[FileEntry]) -> str:
+    """Of the tar that entries are in."""
+    own = hashlib.sha256()
+    for chunk in tar_chunks(in_order(entries), 0):
+        own.update(chunk)
+    return own.hexdigest()

@@ -18,10 +18,12 @@ from sematic.oci.wheels.overlaps import find_overlaps
 class Wheel:
     """A wheel that goes into an image.
 
-    :param digest: of its file, as ``sha256:<hex>``.
+    :param key: what others know it by (hex): the sha256 of its file, if it was not built here.
+    :param digest: differs whenever another layer may come of it.
     :param fetch: gives its file, on this machine.
     """
 
+    key: str
     digest: str
     facts: Facts
     fetch: Callable[[], Path]

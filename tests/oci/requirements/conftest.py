@@ -11,7 +11,9 @@ from sematic.oci.cache import Cache
 from sematic.oci.events import Event, Noticed
 from sematic.oci.project_image import Build, build
 from sematic.oci.settings import read_settings
+from tests.oci.requirements.made import git, sources
 from tests.peers.index import Index, index
+from tests.projects import write_tree
 
 Make = Callable[..., Build]
 
@@ -55,3 +57,14 @@ def make(project: Path, notes: list[str]) -> Make:
         return build(project, found, cache=Cache(cache), listener=listen)
 
     return made
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with a project below ``python/``, and its commit as the branch ``main``."""
+    folder = tmp_path / "repository"
+    write_tree(folder / "python", sources("own"))
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "one")
+    return folder

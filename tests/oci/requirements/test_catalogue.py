@@ -18,8 +18,9 @@ from sematic.oci.reference import RegistryReference, parse_reference
 from sematic.oci.registry import Registries
 from sematic.oci.settings import read_settings
 from sematic.oci.wheels.catalogue import TABLE, TAG, Catalogue
+from tests.oci.requirements.made import sources
 from tests.oci.requirements.test_lock_files import pylock
-from tests.oci.wheels.made import make_wheel
+from tests.oci.wheels.made import make_sdist, make_wheel, sha256
 from tests.peers.index import Index
 from tests.peers.registry import Registry
 
@@ -92,6 +93,27 @@ def test_a_second_machine_fetches_no_wheel_and_sends_no_layer_of_one(
     assert all(layer.digest == digests[layer.name] for layer in second.layers if layer.sent == 0)
     uploads = [r for r in docker_registry.requests()[before:] if r[0] == "POST"]
     assert len(uploads) == 2  # the source layer, and the config
+
+
+def test_a_second_machine_builds_nothing_that_another_has_built(
+    tmp_path: Path, repository: str, packages: Index
+) -> None:
+    sdist = make_sdist(packages.folder, "own", "1.0", sources("own"))
+    lock = (
+        'lock-version = "1.0"\ncreated-by = "hand"\n[[packages]]\nname = "own"\nversion = "1.0"\n'
+        f'sdist = {{ url = "{packages.url.removesuffix("simple/")}files/{sdist.name}", '
+        f'hashes = {{ sha256 = "{sha256(sdist)}" }} }}\n'
+    )
+    first = Machine(tmp_path / "first", lock, repository).push()
+    packages.asked.clear()
+    second = Machine(tmp_path / "second", lock, repository).push()
+    assert packages.asked == []
+    (own,) = (layer for layer in first.layers if "own" in layer.name)
+    assert (own.digest, 0) in [(layer.digest, layer.sent) for layer in second.layers]
+    delete_blob(repository, own.digest)
+    third = Machine(tmp_path / "third", lock, repository).push()
+    assert packages.fetched() == [sdist.name]
+    assert own.name in [layer.name for layer in third.layers if layer.fate == "new"]
 
 
 def test_a_second_machine_asks_for_the_catalogue_once(

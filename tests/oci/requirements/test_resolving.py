@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from sematic.oci.errors import RequirementsError, SettingsError
 from sematic.oci.project_image import Build
 from sematic.oci.requirements import resolution
 from tests.oci.requirements.conftest import Make
-from tests.oci.wheels.made import NATIVE, make_sdist, make_wheel, sha256
+from tests.oci.wheels.made import NATIVE, make_wheel, sha256
 from tests.peers.index import Index
 from tests.projects import write_tree
 
@@ -175,42 +174,6 @@ def test_a_yanked_version_is_taken_only_if_pinned_and_that_is_said(
     assert any("one==2.0` is yanked" in note and "it is broken" in note for note in built.notes)
 
 
-def test_a_pure_source_distribution_is_built(packages: Index, project: Path, make: Make) -> None:
-    files = {
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
-        'backend-path = ["."]\n[project]\nname = "pure"\nversion = "1.0"\n',
-        "backend.py": BACKEND.format(tag="py3-none-any"),
-    }
-    make_sdist(packages.folder, "pure", "1.0", files)
-    (project / "requirements.txt").write_text("pure\n")
-    built = make("requirements.txt", platform="linux/arm64")
-    assert distributions(built) == ["pure 1.0"]
-    asked = len(packages.asked)
-    assert distributions(make("requirements.txt", platform="linux/arm64")) == ["pure 1.0"]
-    assert len(packages.asked) == asked
-
-
-def test_a_native_source_distribution_is_refused_by_name_for_another_platform(
-    packages: Index, project: Path, make: Make
-) -> None:
-    files = {
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
-        'backend-path = ["."]\n[project]\nname = "native"\nversion = "1.0"\n',
-        "backend.py": BACKEND.format(tag=f"cp311-cp311-linux_{os.uname().machine}"),
-    }
-    make_sdist(packages.folder, "native", "1.0", files)
-    (project / "requirements.txt").write_text("native\n")
-    other = "linux/arm64" if os.uname().machine == "x86_64" else "linux/amd64"
-    with pytest.raises(RequirementsError) as caught:
-        make("requirements.txt", platform=other)
-    assert str(caught.value).startswith(
-        f"there is no wheel of native 1.0 for Python 3.11 on {other}"
-    )
-    assert "does not run there" in str(caught.value)
-    own = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
-    assert distributions(make("requirements.txt", platform=own)) == ["native 1.0"]
-
-
 def test_a_lock_file_is_not_named_together_with_other_files(project: Path, make: Make) -> None:
     write_tree(project, {"pylock.toml": "", "requirements.txt": ""})
     with pytest.raises(SettingsError, match=r"pylock\.toml says all that is required"):
@@ -236,24 +199,3 @@ def test_native_code_for_another_machine_is_found_whatever_its_tag_says(
         Exception, match=r"wrong 1\.0 cannot run on linux/arm64.*x\.so.* is for amd64"
     ):
         make("requirements.txt", platform="linux/arm64")
-
-
-BACKEND = """
-import zipfile
-
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    import pathlib
-    name = pathlib.Path("PKG-INFO").read_text().split("Name: ")[1].split()[0]
-    info = f"{{name}}-1.0.dist-info"
-    file = f"{{name}}-1.0-{tag}.whl"
-    content = {{
-        f"{{name}}/__init__.py": "",
-        f"{{info}}/METADATA": f"Metadata-Version: 2.1\\nName: {{name}}\\nVersion: 1.0\\n",
-        f"{{info}}/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: {tag}\\n",
-    }}
-    rows = "".join(f"{{path}},,\\n" for path in [*content, f"{{info}}/RECORD"])
-    with zipfile.ZipFile(pathlib.Path(wheel_directory, file), "w") as archive:
-        for path, text in [*content.items(), (f"{{info}}/RECORD", rows)]:
-            archive.writestr(path, text)
-    return file
-"""

@@ -22,11 +22,11 @@ INSTALLERS = [pip_install, uv_install]
 
 
 def of_wheels(paths: list[Path], python: str) -> list[FileGroup]:
-    wheels = []
-    for path in paths:
-        facts = Facts.of(Listing(path, python))
-        wheels.append(Wheel(f"sha256:{sha256(path)}", facts, lambda path=path: path))  # type: ignore[misc]
-    return wheel_groups(wheels, python)[0]
+    def wheel(path: Path) -> Wheel:
+        key = sha256(path)
+        return Wheel(key, f"sha256:{key}", Facts.of(Listing(path, python)), lambda: path)
+
+    return wheel_groups(list(map(wheel, paths)), python)[0]
 
 
 def described(group: FileGroup) -> tuple[object, ...]:

@@ -20,6 +20,10 @@ def facts_of(path: Path) -> Facts:
     return Facts.of(Listing(path, "3.11"))
 
 
+def wheel_of(path: Path) -> Wheel:
+    return Wheel(sha256(path), f"sha256:{sha256(path)}", facts_of(path), unfetched)
+
+
 def unfetched() -> Path:
     raise AssertionError("the wheel was asked for")
 
@@ -33,7 +37,7 @@ def test_facts_go_to_bytes_and_back(tmp_path: Path) -> None:
 
 def test_a_group_needs_no_wheel_before_its_entries_are_asked_for(tmp_path: Path) -> None:
     path = make_wheel(tmp_path, "one", files={"one/big.txt": "x" * 1000})
-    wheel = Wheel(f"sha256:{sha256(path)}", facts_of(path), unfetched)
+    wheel = wheel_of(path)
     ((group,), notes) = wheel_groups([wheel], "3.11")
     assert (group.name, group.size, group.count, notes) == ("one 1.0", 1117, 5, ())
     with pytest.raises(AssertionError, match="asked for"):
@@ -43,7 +47,7 @@ def test_a_group_needs_no_wheel_before_its_entries_are_asked_for(tmp_path: Path)
 def test_a_fingerprint_is_of_the_wheel_and_of_what_others_have(tmp_path: Path) -> None:
     one = make_wheel(tmp_path, "one", files={"corp/x.txt": "x"})
     two = make_wheel(tmp_path, "two", files={"corp/x.txt": "x"})
-    wheels = [Wheel(f"sha256:{sha256(p)}", facts_of(p), unfetched) for p in (one, two)]
+    wheels = [wheel_of(path) for path in (one, two)]
     alone = [wheel_groups([wheel], "3.11")[0][0].fingerprint for wheel in wheels]
     together = [group.fingerprint for group in wheel_groups(wheels, "3.11")[0]]
     assert together[0] == alone[0]
