@@ -55,10 +55,13 @@ def read_poetry(
         if not _is_wanted(package, wanted, list(extras), target):
             continue
         source = package.get("source") or {}
-        if source.get("type") in ("git", "url", "file", "directory"):
+        if source.get("type") == "git":
+            lines.append(_of_repository(package["name"], source))
+            continue
+        if source.get("type") in ("url", "file", "directory"):
             raise RequirementsError(
-                f"{package['name']} comes from {source.get('url')}, and only files of indexes can "
-                "be taken: put a wheel of it into an index, and require that"
+                f"{package['name']} comes from {source.get('url')}, and of a poetry.lock only "
+                "files of indexes and commits of git can be taken: put a wheel of it into an index"
             )
         if source.get("url"):
             indexes[source["url"]] = f"--extra-index-url {source['url']}"
@@ -67,6 +70,15 @@ def read_poetry(
         hashes[package["name"]] = frozenset(v for kind, _, v in given if kind == "sha256")
     text = "".join(f"{line}\n" for line in (*indexes.values(), *lines))
     return Pinned(text, hashes, tuple(indexes))
+
+
+def _of_repository(name: str, source: Mapping[str, Any]) -> str:
+    """A requirement for the commit of a repository that is locked."""
+    url, revision = source["url"], source["resolved_reference"]
+    inside = f"#subdirectory={source['subdirectory']}" if source.get("subdirectory") else ""
+    if "://" not in url:  # as scp has it: git@host:path
+        url = "ssh://" + url.replace(":", "/", 1)
+    return f"{name} @ git+{url}@{revision}{inside}"
 
 
 def _parsed(path: Path, data: bytes) -> dict[str, Any]:

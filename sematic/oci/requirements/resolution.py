@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sematic.oci.errors import SettingsError
+from sematic.oci.errors import RequirementsError, SettingsError
 from sematic.oci.memo import Memo
 from sematic.oci.requirements.indexes import Indexes, find_indexes
 from sematic.oci.requirements.lock import Locked, read_lock
@@ -18,12 +18,14 @@ from sematic.oci.requirements.named import Named, digests_of, read_named
 from sematic.oci.requirements.poetry import read_poetry
 from sematic.oci.requirements.target import Target
 from sematic.oci.requirements.uv import Answered, Uv, interpreter, without_secrets
+from sematic.oci.requirements.workspace import member_of, projects
 from sematic.oci.settings import Settings
 
 REMEMBERED = 86400
 """Seconds for which a resolution is taken for the newest, while the files stay the same."""
 
 _VERSION = "1"
+_STALE = "needs to be updated, but `--locked`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ def _asked(
     wanted: Wanted, named: Named, target: Target, project: Path, indexes: Indexes
 ) -> Answered:
     if named.kind == "uv":
-        return _export(wanted, named, indexes)
+        return _export(wanted, named, project, indexes)
     if named.kind == "poetry":
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "poetry-lock.txt")
@@ -193,17 +195,25 @@ def _compiled(paths: Sequence[Path], wanted: Wanted, indexes: Indexes) -> list[s
     ]
 
 
-def _export(wanted: Wanted, named: Named, indexes: Indexes) -> Answered:
+def _export(wanted: Wanted, named: Named, project: Path, indexes: Indexes) -> Answered:
     """A uv.lock as uv writes it; which must be up to date with its pyproject.toml."""
-    folder = named.paths[0].parent.resolve()
+    path = named.paths[0]
+    member = member_of(path, named.texts[path].decode(), project)
+    folder = path.parent.resolve()
     own = {k: v for k, v in indexes.variables.items() if not k.startswith("UV_")}
-    return Uv(folder, own).run(
-        f"read {wanted.title}",
-        *("export", "--locked", "--format", "pylock.toml", "--no-header"),
-        *("--no-emit-project", "--no-default-groups"),
-        *_repeated("--extra", wanted.extras),
-        *_repeated("--group", wanted.groups),
-    )
+    try:
+        return Uv(folder, own).run(
+            f"read {wanted.title}",
+            *("export", "--locked", "--format", "pylock.toml", "--no-header"),
+            *("--no-emit-project", "--no-default-groups"),
+            *(["--package", member] if member else []),
+            *_repeated("--extra", wanted.extras),
+            *_repeated("--group", wanted.groups),
+        )
+    except RequirementsError as error:
+        if _STALE not in str(error):
+            raise
+    raise RequirementsError(f"{wanted.title} is out of date with its pyproject.toml: run `uv lock`")
 
 
 def _repeated(option: str, values: Iterable[str]) -> list[str]:
@@ -219,6 +229,10 @@ def _facts(
     yield str(project.resolve())
     yield repr((wanted.extras, wanted.groups, indexes))
     yield from digests_of(named.texts)
+    if named.kind == "uv":
+        path = named.paths[0]
+        for data in projects(path, named.texts[path].decode()):
+            yield hashlib.sha256(data).hexdigest()
 
 
 def _digest(facts: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from sematic.oci.cli import main
 from sematic.oci.errors import RequirementsError
 from tests.oci.requirements.conftest import Make
+from tests.oci.requirements.made import git, sources
 from tests.oci.requirements.test_resolving import distributions
 from tests.oci.wheels.made import make_wheel, sha256
 from tests.peers.index import Index
+from tests.projects import write_tree
 
 PYPROJECT = """
 [project]
@@ -38,61 +41,16 @@ dev = "*"
 three = "*"
 two = {version = "*", markers = "sys_platform == 'linux'"}
 """
-# As Poetry 2.5 writes it for these two; only the hashes of the files are filled in.
-POETRY_LOCK = """
-[[package]]
-name = "backport"
-version = "1.0"
-optional = false
-python-versions = "*"
-groups = ["main"]
-markers = "python_version == \\"3.10\\""
-files = [{file = "backport-1.0-py3-none-any.whl", hash = "sha256:BACKPORT"}]
-
-[[package]]
-name = "dev"
-version = "1.0"
-optional = false
-python-versions = "*"
-groups = ["dev"]
-files = [{file = "dev-1.0-py3-none-any.whl", hash = "sha256:DEV"}]
-
-[[package]]
-name = "fast"
-version = "1.0"
-optional = true
-python-versions = "*"
-groups = ["main"]
-markers = "extra == \\"quick\\""
-files = [{file = "fast-1.0-py3-none-any.whl", hash = "sha256:FAST"}]
-
-[[package]]
-name = "one"
-version = "1.0"
-optional = false
-python-versions = "*"
-groups = ["main"]
-files = [{file = "one-1.0-py3-none-any.whl", hash = "sha256:ONE"}]
-[package.dependencies]
-two = ">=1"
-
-[[package]]
-name = "three"
-version = "1.0"
-optional = false
-python-versions = "*"
-groups = ["jobs"]
-files = [{file = "three-1.0-py3-none-any.whl", hash = "sha256:THREE"}]
-
-[[package]]
-name = "two"
-version = "1.5"
-optional = false
-python-versions = "*"
-groups = ["main", "jobs"]
-files = [{file = "two-1.5-py3-none-any.whl", hash = "sha256:TWO"}]
-markers = {jobs = "sys_platform == \\"linux\\""}
-
+# Name, version, groups and whatever else Poetry 2.5 writes of each package of these two.
+POETRY_PACKAGES = (
+    ("backport", "1.0", ["main"], 'markers = "python_version == \\"3.10\\""'),
+    ("dev", "1.0", ["dev"], ""),
+    ("fast", "1.0", ["main"], 'optional = true\nmarkers = "extra == \\"quick\\""'),
+    ("one", "1.0", ["main"], '[package.dependencies]\ntwo = ">=1"'),
+    ("three", "1.0", ["jobs"], ""),
+    ("two", "1.5", ["main", "jobs"], 'markers = {jobs = "sys_platform == \\"linux\\""}'),
+)
+POETRY_REST = """
 [extras]
 quick = ["fast"]
 
@@ -114,12 +72,19 @@ def wheels(packages: Index) -> dict[str, Path]:
     return made | {name: make_wheel(folder, name) for name in ("backport", "dev", "fast", "three")}
 
 
+def poetry_package(name: str, version: str, groups: list[str], more: str, wheel: Path) -> str:
+    return (
+        f'[[package]]\nname = "{name}"\nversion = "{version}"\npython-versions = "*"\n'
+        f'groups = {json.dumps(groups)}\nfiles = [{{file = "{wheel.name}", '
+        f'hash = "sha256:{sha256(wheel)}"}}]\n{more}\n'
+    )
+
+
 @pytest.fixture
 def poetry_lock(project: Path, wheels: dict[str, Path]) -> Path:
     (project / "pyproject.toml").write_text(PYPROJECT + POETRY_GROUPS)
-    text = POETRY_LOCK.replace("CONTENT", CONTENT)
-    for name, path in wheels.items():
-        text = text.replace(f"sha256:{name.upper()}", f"sha256:{sha256(path)}")
+    packages = [poetry_package(*package, wheels[package[0]]) for package in POETRY_PACKAGES]
+    text = "\n".join([*packages, POETRY_REST.replace("CONTENT", CONTENT)])
     (project / "poetry.lock").write_text(text)
     return project / "poetry.lock"
 
@@ -127,35 +92,81 @@ def poetry_lock(project: Path, wheels: dict[str, Path]) -> Path:
 @pytest.fixture
 def uv_lock(project: Path, wheels: dict[str, Path]) -> Path:
     (project / "pyproject.toml").write_text(PYPROJECT + UV_GROUPS)
+    return lock_with_uv(project)
+
+
+def lock_with_uv(folder: Path) -> Path:
     uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "lock", "-q", "--python", sys.executable], cwd=project, check=True)
-    return project / "uv.lock"
+    subprocess.run([uv, "lock", "-q", "--python", sys.executable], cwd=folder, check=True)
+    return folder / "uv.lock"
 
 
-def test_a_uv_lock_gives_the_project_without_its_groups(uv_lock: Path, make: Make) -> None:
-    assert distributions(make("uv.lock")) == ["one 1.0", "two 1.5"]
-    built = make("uv.lock", extras=("quick",), groups=("jobs",))
+@pytest.fixture(params=["uv_lock", "poetry_lock"])
+def lock(request: pytest.FixtureRequest) -> Path:
+    """The same in the words of either."""
+    made: Path = request.getfixturevalue(request.param)
+    return made
+
+
+def test_a_lock_gives_the_project_and_those_groups_that_are_named(lock: Path, make: Make) -> None:
+    assert distributions(make(lock.name)) == ["one 1.0", "two 1.5"]
+    built = make(lock.name, extras=("quick",), groups=("jobs",))
     assert distributions(built) == ["fast 1.0", "one 1.0", "three 1.0", "two 1.5"]
 
 
-def test_a_uv_lock_that_is_out_of_date_is_refused(uv_lock: Path, make: Make) -> None:
-    path = uv_lock.with_name("pyproject.toml")
+def test_a_lock_that_is_out_of_date_is_refused(lock: Path, make: Make) -> None:
+    path = lock.with_name("pyproject.toml")
     path.write_text(path.read_text().replace('"one>=1"', '"one>=1", "three"'))
-    with pytest.raises(RequirementsError, match=r"lockfile at `uv\.lock` needs to be updated"):
-        make("uv.lock")
+    with pytest.raises(RequirementsError) as caught:
+        make(lock.name)
+    assert lock.name in str(caught.value)
+    renewing = {"uv.lock": "run `uv lock`", "poetry.lock": "run `poetry lock`"}
+    assert renewing[lock.name] in str(caught.value)
 
 
-def test_a_poetry_lock_gives_the_main_group(poetry_lock: Path, make: Make) -> None:
-    assert distributions(make("poetry.lock")) == ["one 1.0", "two 1.5"]
-    built = make("poetry.lock", extras=("quick",), groups=("jobs",))
-    assert distributions(built) == ["fast 1.0", "one 1.0", "three 1.0", "two 1.5"]
+MEMBER = """
+[project]
+name = "NAME"
+version = "1"
+requires-python = ">=3.10"
+dependencies = DEPENDENCIES
+[tool.uv]
+package = false
+[tool.uv.sources]
+lib = {workspace = true}
+"""
 
 
-def test_a_poetry_lock_that_is_out_of_date_is_refused(poetry_lock: Path, make: Make) -> None:
-    path = poetry_lock.with_name("pyproject.toml")
-    path.write_text(path.read_text().replace('"one>=1"', '"one>=1", "three"'))
-    with pytest.raises(RequirementsError, match=r"poetry\.lock is out of date.*`poetry lock`"):
-        make("poetry.lock")
+def test_a_project_of_a_workspace_has_what_it_requires_itself(
+    packages: Index, wheels: dict[str, Path], project: Path, make: Make
+) -> None:
+    lib = sources("lib")
+    lib["pyproject.toml"] += 'requires-python = ">=3.10"\ndependencies = ["two"]\n'
+    app = MEMBER.replace("NAME", "app").replace("DEPENDENCIES", '["lib", "one"]')
+    root = MEMBER.replace("NAME", "root").replace("DEPENDENCIES", '["three"]')
+    write_tree(project.parent, {"lib/" + path: text for path, text in lib.items()})
+    write_tree(project, {"pyproject.toml": app})
+    (project.parent / "pyproject.toml").write_text(
+        f'{root}[tool.uv.workspace]\nmembers = ["{project.name}", "lib"]\n'
+    )
+    lock_with_uv(project.parent)
+    assert distributions(make("../uv.lock")) == ["lib 1.0", "one 1.0", "two 1.5"]
+    (project / "pyproject.toml").write_text(app.replace('"one"', '"three"'))
+    with pytest.raises(RequirementsError, match=r"uv\.lock is out of date"):
+        make("../uv.lock")
+
+
+def test_a_poetry_lock_may_name_commits(
+    poetry_lock: Path, make: Make, repository: Path, notes: list[str]
+) -> None:
+    commit = git(repository, "rev-parse", "HEAD").strip()
+    package = (
+        '[[package]]\nname = "own"\nversion = "1.0"\npython-versions = "*"\ngroups = ["main"]\n'
+        f'files = []\n[package.source]\ntype = "git"\nurl = "file://{repository}"\n'
+        f'reference = "main"\nresolved_reference = "{commit}"\nsubdirectory = "python"\n'
+    )
+    poetry_lock.write_text(package + poetry_lock.read_text())
+    assert distributions(make("poetry.lock")) == ["one 1.0", "own 1.0", "two 1.5"]
 
 
 def test_a_poetry_lock_without_groups_is_refused(poetry_lock: Path, make: Make) -> None:
