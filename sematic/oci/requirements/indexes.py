@@ -9,7 +9,7 @@ from __future__ import annotations
 import configparser
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ _UV_VARIABLES = (
     "UV_CONFIG_FILE",
 )
 _UV_KEYS = ("index", "index-url", "extra-index-url", "find-links", "no-index")
+_KEYRING, _PROVIDER = "UV_KEYRING_PROVIDER", "keyring-provider"
+_STRATEGY, _BEST_OF_ALL = "UV_INDEX_STRATEGY", "unsafe-best-match"
 _SECTIONS = ("global", "download", "install")
 _LISTS = ("extra-index-url", "find-links", "trusted-host", "constraint")
 
@@ -38,17 +40,25 @@ class Indexes:
     :param addresses: of the indexes; they may hold user names and passwords.
     :param insecure: hosts that may be spoken to without TLS.
     :param no_index: look at no index, only at links.
+    :param is_pips: uv is told of no index, so that all is as pip has it.
     """
 
     variables: Mapping[str, str]
     addresses: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
     no_index: bool = False
+    is_pips: bool = False
 
     def without_usual(self) -> Indexes:
         """Without the index that stands in for PyPI: a requirements file names another."""
         kept = {k: v for k, v in self.variables.items() if k != "UV_DEFAULT_INDEX"}
         return replace(self, variables=kept)
+
+    def with_more(self) -> Indexes:
+        """With another index, which a requirements file names beside the usual one."""
+        if not self.is_pips or os.environ.get(_STRATEGY):
+            return self
+        return replace(self, variables={**self.variables, _STRATEGY: _BEST_OF_ALL})
 
     def environment(self) -> Mapping[str, str]:
         """This process's variables and those that pip's settings stand for."""
@@ -57,10 +67,13 @@ class Indexes:
 
 def find_indexes(folder: Path, environ: Mapping[str, str] = os.environ) -> Indexes:
     """The indexes for a project, as uv is configured, else as pip is."""
-    addresses = [*_of_variables(environ), *_of_uv_files(folder, environ)]
+    tables = list(_uv_tables(folder, environ))
+    addresses = [*_of_variables(environ), *_of_tables(tables, environ)]
     if addresses or any(environ.get(name) for name in _UV_VARIABLES):
         insecure = environ.get("UV_INSECURE_HOST", "").split()
-        return Indexes({}, tuple(addresses), tuple(insecure))
+        provider = next((t[_PROVIDER] for t in tables if isinstance(t.get(_PROVIDER), str)), "")
+        variables = {_KEYRING: provider} if provider and not environ.get(_KEYRING) else {}
+        return Indexes(variables, tuple(addresses), tuple(insecure))
     return _translated(_pip_settings(environ), environ)
 
 
@@ -72,17 +85,16 @@ def _of_variables(environ: Mapping[str, str]) -> Iterator[str]:
             yield _named(label, address, environ) if is_named else word
 
 
-def _of_uv_files(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
-    """Addresses in uv.toml and ``[tool.uv]``; "" for a setting without one."""
-    for table in _uv_tables(folder, environ):
-        for inner in (table, table.get("pip") or {}):
-            for key in _UV_KEYS:
-                value = inner.get(key)
-                for item in value if isinstance(value, list) else [value]:
-                    if isinstance(item, dict):
-                        yield _named(str(item.get("name", "")), str(item.get("url", "")), environ)
-                    elif item:
-                        yield str(item) if isinstance(item, str) else ""
+def _of_tables(tables: Iterable[Mapping[str, Any]], environ: Mapping[str, str]) -> Iterator[str]:
+    """Addresses in uv's settings; "" for a setting without one."""
+    for table in tables:
+        for key in _UV_KEYS:
+            value = table.get(key)
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, dict):
+                    yield _named(str(item.get("name", "")), str(item.get("url", "")), environ)
+                elif item:
+                    yield str(item) if isinstance(item, str) else ""
 
 
 def _named(name: str, address: str, environ: Mapping[str, str]) -> str:
@@ -97,6 +109,13 @@ def _named(name: str, address: str, environ: Mapping[str, str]) -> str:
 
 
 def _uv_tables(folder: Path, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """``uv.toml`` and ``[tool.uv]``, and what is in these for ``uv pip`` alone."""
+    for table in _uv_files(folder, environ):
+        yield table
+        yield table.get("pip") or {}
+
+
+def _uv_files(folder: Path, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     home = Path(environ.get("HOME") or Path.home())
     user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     for parent in (folder, *folder.parents):
@@ -163,7 +182,8 @@ def _translated(pip: Mapping[str, str], environ: Mapping[str, str]) -> Indexes:
         "UV_FIND_LINKS": ",".join(lists["find-links"]),
         "UV_INSECURE_HOST": " ".join(lists["trusted-host"]),
         "UV_CONSTRAINT": " ".join(lists["constraint"]),
-        "UV_INDEX_STRATEGY": "unsafe-best-match" if extra else "",
+        _STRATEGY: _BEST_OF_ALL if extra else "",
+        _KEYRING: "subprocess" if pip.get(_PROVIDER) in ("subprocess", "import") else "",
         "HTTPS_PROXY": proxy,
         "HTTP_PROXY": proxy,
         "SSL_CERT_FILE": cert,
@@ -174,4 +194,5 @@ def _translated(pip: Mapping[str, str], environ: Mapping[str, str]) -> Indexes:
         (*filter(None, [own]), *extra, *lists["find-links"]),
         tuple(lists["trusted-host"]),
         pip.get("no-index", "").lower() in ("1", "true", "yes", "on"),
+        is_pips=True,
     )

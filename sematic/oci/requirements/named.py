@@ -54,6 +54,7 @@ class Named:
     :param hashes: sha256 (hex) by distribution, where a requirements.txt gives any.
     :param indexes: addresses of indexes that they name, and of other things that want a login.
     :param has_own_index: one of these stands in for the usual one.
+    :param has_more_indexes: others count beside that.
     :param text: a requirements.txt that stands for them, if there is one.
     """
 
@@ -63,6 +64,7 @@ class Named:
     hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     indexes: tuple[str, ...] = ()
     has_own_index: bool = False
+    has_more_indexes: bool = False
     text: str = ""
 
 
@@ -90,7 +92,15 @@ def read_named(paths: Sequence[Path]) -> Named:
     hashes = {name: frozenset(values) for name, values in reader.hashes.items()}
     kind = kinds[0] if locks else "requirements"
     indexes = tuple(reader.indexes)
-    return Named(tuple(paths), kind, reader.texts, hashes, indexes, reader.has_own_index)
+    return Named(
+        tuple(paths),
+        kind,
+        reader.texts,
+        hashes,
+        indexes,
+        reader.has_own_index,
+        reader.has_more_indexes,
+    )
 
 
 _LOOSE = ("requirements", "pyproject")
@@ -104,6 +114,7 @@ class _Reader:
         self.hashes: dict[str, set[str]] = {}
         self.indexes: list[str] = []
         self.has_own_index = False
+        self.has_more_indexes = False
 
     def take(self, path: Path) -> str:
         try:
@@ -126,7 +137,9 @@ class _Reader:
                     self.read(path.parent / inner, depth + 1)
             elif index := _INDEX.match(line):
                 self.indexes.append(_expanded(_unquoted(index[2])))
-                self.has_own_index |= index[1] in ("-i", "--index-url")
+                is_own = index[1] in ("-i", "--index-url")
+                self.has_own_index |= is_own
+                self.has_more_indexes |= not is_own
             else:
                 self.indexes += map(_expanded, _WITH_LOGIN.findall(line))
                 if _ANY_HASH.search(line):

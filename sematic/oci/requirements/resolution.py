@@ -100,7 +100,7 @@ def resolve(wanted: Wanted, target: Target, project: Path, memo: Memo) -> Resolu
         hashes=named.hashes,
     )
     addresses = (*indexes.addresses, *named.indexes)
-    found = Indexes(indexes.variables, addresses, indexes.insecure, indexes.no_index)
+    found = replace(indexes, addresses=addresses)
     return Resolution(tuple(distributions), answer.output, found, answer.warnings)
 
 
@@ -126,7 +126,8 @@ def lock(wanted: Wanted, python: str, project: Path) -> Answered:
 
 def _indexes(named: Named, project: Path) -> Indexes:
     indexes = find_indexes(project.resolve())
-    return indexes.without_usual() if named.has_own_index else indexes
+    indexes = indexes.without_usual() if named.has_own_index else indexes
+    return indexes.with_more() if named.has_more_indexes else indexes
 
 
 def _locked(

@@ -12,6 +12,7 @@ from sematic.oci.events import Event, Noticed
 from sematic.oci.project_image import Build, build
 from sematic.oci.settings import read_settings
 from tests.oci.requirements.made import git, sources
+from tests.oci.wheels.made import make_wheel
 from tests.peers.index import Index, index
 from tests.projects import write_tree
 
@@ -68,3 +69,12 @@ def repository(tmp_path: Path) -> Path:
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "one")
     return folder
+
+
+@pytest.fixture
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    """An index that wants a login, with a wheel of ``one``."""
+    with index(tmp_path / "private", user="me:s3cret") as made:
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+        make_wheel(made.folder, "one")
+        yield made

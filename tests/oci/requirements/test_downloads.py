@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from tests.oci.requirements.conftest import Make
 from tests.oci.requirements.test_lock_files import pylock
 from tests.oci.requirements.test_resolving import distributions
 from tests.oci.wheels.made import make_wheel, sha256
-from tests.peers.index import Index, index
+from tests.peers.index import Index
 
 
 @pytest.fixture
@@ -21,15 +20,6 @@ def one(packages: Index, project: Path) -> Path:
     wheel = make_wheel(packages.folder, "one", files={"one/data.txt": "0123456789" * 5000})
     (project / "pylock.toml").write_text(pylock(packages, wheel))
     return wheel
-
-
-@pytest.fixture
-def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    """An index that wants a login, with a wheel."""
-    with index(tmp_path / "private", user="me:s3cret") as made:
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-        make_wheel(made.folder, "one")
-        yield made
 
 
 def test_a_wheel_is_fetched_once(
@@ -113,55 +103,6 @@ def test_plain_http_is_for_hosts_that_are_named(project: Path, make: Make, tmp_p
     )
     with pytest.raises(RequirementsError, match="it is not https"):
         make("pylock.toml")
-
-
-def test_a_login_in_the_address_serves_for_resolving_and_fetching(
-    private: Index, project: Path, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("UV_DEFAULT_INDEX", private.url_with_login)
-    (project / "requirements.txt").write_text("one\n")
-    assert distributions(make("requirements.txt", cache=tmp_path / "cache")) == ["one 1.0"]
-    for path in (tmp_path / "cache").rglob("*"):
-        assert not path.is_file() or b"s3cret" not in path.read_bytes()
-
-
-def test_the_index_of_a_requirements_file_stands_in_for_that_of_pips_configuration(
-    private: Index, project: Path, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
-    configuration = tmp_path / "pip.conf"
-    configuration.write_text("[global]\nindex-url = http://127.0.0.1:1/simple/\n")
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
-    text = f"--index-url {private.url_with_login}\none\n"
-    (project / "requirements.txt").write_text(text)
-    assert distributions(make("requirements.txt")) == ["one 1.0"]
-
-
-def test_netrc_serves_for_resolving_and_fetching(
-    private: Index, project: Path, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("UV_DEFAULT_INDEX", private.url)
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login me password s3cret\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    (project / "requirements.txt").write_text("one\n")
-    assert distributions(make("requirements.txt")) == ["one 1.0"]
-
-
-def test_pips_configuration_counts_where_uv_has_none(
-    private: Index, project: Path, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in ("UV_DEFAULT_INDEX", "PIP_FIND_LINKS", "PIP_CONSTRAINT"):
-        monkeypatch.delenv(name, raising=False)
-    configuration = tmp_path / "pip.conf"
-    configuration.write_text(
-        f"[global]\nindex-url = {private.url_with_login}\n"
-        "extra-index-url =\nfind-links =\nconstraint =\n"
-    )
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
-    (project / "requirements.txt").write_text("one\n")
-    assert distributions(make("requirements.txt")) == ["one 1.0"]
 
 
 def test_no_password_is_in_a_message(
