@@ -62,7 +62,7 @@ class Builds:
         self._uv.run(
             f"build a wheel of {locked.title}, as there is none for {self._target}"
             f"{_there_are(locked)}",
-            *("build", "--wheel", "--quiet"),
+            *("build", "--wheel"),
             *("--python", sys.executable),
             *("--out-dir", str(out), str(source)),
         )

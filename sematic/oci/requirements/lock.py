@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from packaging.pylock import Package, PackageSdist, PackageVcs, PackageWheel, Pylock
 
 _SHOWN = 12
+_NEWEST = 999
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -78,7 +79,7 @@ def read_lock(
     with needs_extra():
         from packaging.pylock import PylockSelectError
 
-    lock = _parsed(text, name)
+    lock = _for_minor(_parsed(text, name), target)
     if hashes:
         lock = _only(lock, hashes)
     try:
@@ -107,6 +108,18 @@ def _parsed(text: str, name: str) -> Pylock:
         raise RequirementsError(f"{name} is no lock file that can be read: {error}") from None
     except ValueError as error:
         raise RequirementsError(f"{name} is not TOML: {error}") from None
+
+
+def _for_minor(lock: Pylock, target: Target) -> Pylock:
+    """The lock without the Python it wants, if one of the target's minor version can be it.
+
+    The third number of the base's Python is not known; markers take it for the first one's.
+    """
+    from dataclasses import replace
+
+    wanted = lock.requires_python
+    newest = f"{target.python}.{_NEWEST}"
+    return replace(lock, requires_python=None) if wanted and wanted.contains(newest) else lock
 
 
 def _only(lock: Pylock, hashes: Mapping[str, Collection[str]]) -> Pylock:

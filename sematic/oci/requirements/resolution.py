@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,8 @@ REMEMBERED = 86400
 """Seconds for which a resolution is taken for the newest, while the files stay the same."""
 
 _VERSION = "1"
+_HINT = re.compile(r"^hint: Wheels are available .*", re.MULTILINE)  # uv's
+_GLIBC = re.compile(r"`manylinux_2_(\d+)_(\w+)`")
 _STALE = "needs to be updated, but `--locked`"
 
 
@@ -176,12 +179,29 @@ def _compile(
     *more: str,
 ) -> Answered:
     uv = Uv(project.resolve(), indexes.variables)
-    return uv.run(
-        f"resolve {wanted.title} for {target}",
-        *("pip", "compile", "--python-platform", target.uv_platform, *interpreter(target.python)),
-        *_compiled(paths, wanted, indexes),
-        *more,
-    )
+    try:
+        return uv.run(
+            f"resolve {wanted.title} for {target}",
+            *("pip", "compile", "--python-platform", target.uv_platform),
+            *interpreter(target.python),
+            *_compiled(paths, wanted, indexes),
+            *more,
+        )
+    except RequirementsError as error:
+        raise RequirementsError("\n\n".join((str(error), *_hints(str(error), target)))) from None
+
+
+def _hints(said: str, target: Target) -> Iterator[str]:
+    """What the resolver does not know of the way out."""
+    there = _GLIBC.findall(" ".join(_HINT.findall(said)))
+    newer = [int(minor) for minor, machine in there if machine == target.machine]
+    if target.libc == "glibc" and newer:
+        yield f"hint: A base with glibc 2.{min(newer)} or newer can run such wheels."
+    if "401 Unauthorized" in said or "403 Forbidden" in said:
+        yield (
+            "hint: Logins are looked for in the index's address, in UV_INDEX_NAME_USERNAME and "
+            "_PASSWORD, in ~/.netrc, and with keyring if uv or pip are told so."
+        )
 
 
 def _compiled(paths: Sequence[Path], wanted: Wanted, indexes: Indexes) -> list[str]:

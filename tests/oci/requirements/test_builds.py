@@ -79,6 +79,19 @@ def test_a_native_source_distribution_is_refused_by_name_for_another_platform(
     assert distributions(make("requirements.txt", platform=own)) == ["native 1.0"]
 
 
+def test_a_build_that_fails_says_what_its_backend_said(
+    packages: Index, project: Path, make: Make
+) -> None:
+    files = sources("own")
+    files["backend.py"] = "def build_wheel(*_): raise RuntimeError('there is no compiler here')\n"
+    make_sdist(packages.folder, "own", "1.0", files)
+    (project / "requirements.txt").write_text("own\n")
+    with pytest.raises(RequirementsError) as caught:
+        make("requirements.txt")
+    assert str(caught.value).startswith("cannot build a wheel of own 1.0, as there is none for")
+    assert "there is no compiler here" in str(caught.value)
+
+
 def test_a_layer_depends_on_what_a_build_gives_and_not_on_when(
     packages: Index, project: Path, make: Make, tmp_path: Path, notes: list[str]
 ) -> None:

@@ -114,3 +114,4 @@ def test_no_password_is_in_a_message(
         make("requirements.txt")
     assert "s3cret" not in str(caught.value)
     assert "401" in str(caught.value)
+    assert "Logins are looked for in the index's address" in str(caught.value)

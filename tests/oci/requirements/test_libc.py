@@ -52,6 +52,9 @@ def test_a_wheel_that_needs_a_newer_c_library_is_refused(
     message = str(caught.value)
     assert "cannot be installed for Python 3.11 on linux/amd64 (glibc 2.36)" in message
     assert f"need a newer glibc than the base's: {wheel.name}.\nTake a newer base" in message
+    (project / "requirements.txt").write_text("native\n")
+    with pytest.raises(RequirementsError, match=r"A base with glibc 2\.39 or newer can run"):
+        make("requirements.txt", base=base(tmp_path / "old", "glibc 2.36"))
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,17 @@ def test_a_pylock_without_a_wheel_that_fits_says_which_there_are(
     assert str(caught.value).endswith(f"There are {wheel.name}")
 
 
+def test_a_pylock_is_for_minor_versions_of_python(project: Path, make: Make) -> None:
+    text = (
+        'lock-version = "1.0"\ncreated-by = "hand"\nrequires-python = ">=3.11.7"\npackages = []\n'
+    )
+    (project / "pylock.toml").write_text(text)
+    assert distributions(make("pylock.toml")) == []
+    (project / "pylock.toml").write_text(text.replace("3.11.7", "3.12"))
+    with pytest.raises(RequirementsError, match=r"does not satisfy .* '>=3\.12'"):
+        make("pylock.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
