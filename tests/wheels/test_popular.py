@@ -197,7 +197,10 @@ def _is_of_the_installer(path: Path) -> bool:
     return outside or (of_metadata and path.name in words)
 
 
-def test_a_second_machine_transfers_nothing_of_the_wheels(pushed: Pushed, folder: Path) -> None:
+def test_a_second_machine_transfers_nothing_of_the_wheels(
+    pushed: Pushed, folder: Path, docker_registry: Registry
+) -> None:
+    before = len(docker_registry.log.read_text())
     (pushed.project / "app/__init__.py").write_text("# edited\n")
     # It reaches no index: the registry alone.
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:1")
@@ -205,6 +208,10 @@ def test_a_second_machine_transfers_nothing_of_the_wheels(pushed: Pushed, folder
     summary = push(folder / "second", pushed.project, *words, **nowhere, no_proxy="127.0.0.1")
     assert int(str(summary["sent"])) < 100_000
     assert not list((folder / "second").rglob("*.whl"))
+    log = docker_registry.log.read_text()[before:]
+    read = sum(map(int, re.findall(r'"GET \S+ HTTP/1\.1" 200 (\d+)', log)))
+    print(f"\n{read} bytes read of the registry: what is known of the wheels")
+    assert 0 < read < 5_000_000
 
 
 def test_code_in_an_image_for_another_cpu_is_for_that(pushed: Pushed, folder: Path) -> None:
