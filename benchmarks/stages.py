@@ -14,7 +14,7 @@ _HASH = re.compile(r"sha256|blake2b|\bdigest\(|\bhash\w*\.|\.update\(")
 _COMPRESS = re.compile(r"compress|\bflush\(")
 _READ = re.compile(r"\bread(into)?\(|\bopen\(|fstat\(|preadv?\(")
 _WAIT = re.compile(r"/(threading|queue|concurrent/futures/\w+)\.py$")
-_NETWORK = re.compile(r"/(socket|ssl|http/client|selectors)\.py$|/urllib3/|/sematic/oci/registry/")
+_NETWORK = re.compile(r"/(socket|ssl|selectors)\.py$|/sematic/oci/registry/")
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,9 @@ def leave(code: int) -> NoReturn:
 
 def _log(debug: bool) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for name in ("azure", "botocore", "google", "msal"):
+    for name in ("azure", "botocore", "google", "msal", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they say it again when they raise
     logging.getLogger("sematic").setLevel(logging.DEBUG if debug else logging.WARNING)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it repeats what servers send
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -24,7 +24,7 @@ from sematic.oci.manifest import (
 from tests.e2e.command import SECONDS, Run
 from tests.oci.registry.scripted import Reply, ScriptedRegistry, scripted_registry
 
-MOST_MEGABYTES = 150  # of which the interpreter, urllib3 and our own modules are 40
+MOST_MEGABYTES = 150  # of which the interpreter and our own modules are 35
 MIB = 1 << 20
 
 # Not ru_maxrss, which begins with that of the process that started this one.

@@ -30,7 +30,7 @@ LARGE = 256 << 10
 # All that takes time at the start is done before a lock is waited for.
 READY = """
 import fcntl, sys
-import sematic.oci.registry.transport, urllib3
+import sematic.oci.registry.transport, sematic.oci.registry.connections
 from sematic.oci.cli import run
 print("ready", file=sys.stderr, flush=True)
 with open(sys.argv.pop(1)) as gate:

@@ -18,7 +18,9 @@ Each part knows those below it only:
         auth        challenges, tokens              credentials     docker's and podman's files
             failures    what refusals mean
             transport   HTTP: connections, redirects, trying again
-            ├── connections urllib3's: whole answers, and bounded ones
+            ├── connections kept open: a request, and what was answered
+            │   ├── dialing     to hosts and through proxies, plain or TLS
+            │   └── exchange    HTTP/1.1: whole answers, and bounded ones
             ├── backoff     waiting, for all threads together
             ├── body        a blob on its way, counted
             ├── pointers    where a host may send us
@@ -26,7 +28,7 @@ Each part knows those below it only:
             ├── certificates  whom to trust, what to show
             └── answer      what a server said
 
-Importing this costs little: urllib3 and ssl come with the first request.
+Importing this costs little: sockets come with the first request, ssl with the first for https.
 """
 
 from sematic.oci.registry.backoff import Patience

@@ -32,37 +32,39 @@ class NoAnswer(RegistryError):
 
 
 def no_answer(host: str, error: Exception, seconds: float) -> NoAnswer:
-    """What an exception of urllib3 or the operating system means.
+    """What an exception of a connection means.
 
     :param seconds: how long the host was given.
     """
-    import ssl
+    from socket import gaierror
 
-    from urllib3 import exceptions
+    from sematic.oci.registry.connections import CannotAsk
+    from sematic.oci.registry.dialing import NotReached, ProxyFailed
+    from sematic.oci.registry.exchange import HeadTooLarge
 
-    if isinstance(error, exceptions.ProxyError):
+    if isinstance(error, ProxyFailed):
         why = f"was not reached through the proxy: {_reason(error)}"
         return NoAnswer(f"{host} {why}\nCheck HTTPS_PROXY, HTTP_PROXY and NO_PROXY.", why)
-    if isinstance(error, exceptions.SSLError) or isinstance(_innermost(error), ssl.SSLError):
+    if type(error).__module__ == "ssl":
         return _no_tls(host, error)
-    if isinstance(error, exceptions.NameResolutionError):
+    if isinstance(error, gaierror):
         why = f"has no address: {_reason(error)}"
         passing = "emporar" in why
         return NoAnswer(f"{host} {why}\nCheck the name.", why, is_passing=passing)
-    if isinstance(error, exceptions.ConnectTimeoutError):  # NewConnectionError is one
+    if isinstance(error, NotReached):
         why = f"was not reached: {_reason(error)}"
         return NoAnswer(f"{host} {why}\nIs it running there, and is the port right?", why)
-    if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
+    if isinstance(error, TimeoutError):
         why = f"did not answer within {seconds:.0f} s"
         return NoAnswer(f"{host} {why}", why)
-    if "got more than" in _reason(error):  # http.client has limits for lines and headers
+    if isinstance(error, HeadTooLarge):
         why = f"sent a head that is too large: {_reason(error)}"
         return NoAnswer(f"{host} {why}", why, is_passing=False)
-    if isinstance(error, exceptions.ProtocolError | exceptions.InvalidChunkLength | OSError):
-        why = f"broke the connection off: {_reason(error)}"
-        return NoAnswer(f"{host} {why}", why, is_broken=True)
-    why = f"cannot be asked: {_reason(error)}"
-    return NoAnswer(f"{host} {why}", why, is_passing=False)
+    if isinstance(error, CannotAsk):
+        why = f"cannot be asked: {_reason(error)}"
+        return NoAnswer(f"{host} {why}", why, is_passing=False)
+    why = f"broke the connection off: {_reason(error)}"
+    return NoAnswer(f"{host} {why}", why, is_broken=True)
 
 
 def _no_tls(host: str, error: Exception) -> NoAnswer:
@@ -90,24 +92,11 @@ def _no_tls(host: str, error: Exception) -> NoAnswer:
 
 
 def _reason(error: BaseException) -> str:
-    from http.client import BadStatusLine, RemoteDisconnected
-
-    error = _innermost(error)
+    while error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, BadStatusLine) and not isinstance(error, RemoteDisconnected):
-        return "what it sent is not HTTP"
     return one_line(str(error) or type(error).__name__)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """The error behind all others: urllib3 wraps them several times."""
-    seen: BaseException | None = error
-    while seen is not None:
-        error = seen
-        inner = [arg for arg in seen.args if isinstance(arg, BaseException)]
-        seen = inner[0] if inner else seen.__cause__
-    return error
 
 
 SESSION_LOST = {"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"}

@@ -71,9 +71,15 @@ class Routes:
             return ""
         if "://" not in url:
             url = f"http://{url}"
-        if urlsplit(url).scheme not in _DEFAULT_PORTS:
+        try:
+            kind, name, _ = origin(url)
+        except ValueError:
+            kind, name = "http", ""
+        if not name:
+            raise SettingsError(f"{scheme.upper()}_PROXY: that is no address of a proxy")
+        if kind not in _DEFAULT_PORTS:
             raise SettingsError(
-                f"{scheme.upper()}_PROXY: a {urlsplit(url).scheme} proxy cannot be used, "
+                f"{scheme.upper()}_PROXY: a {kind} proxy cannot be used, "
                 "only http and https proxies"
             )
         return url

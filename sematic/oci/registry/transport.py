@@ -1,12 +1,13 @@
 """HTTP as the registry client needs it: connections, redirects, waiting and trying again.
 
-Knows nothing of images or credentials. urllib3 is imported with the first request.
+Knows nothing of images or credentials.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -24,9 +25,9 @@ from sematic.oci.untrusted import MOST_BYTES, one_line
 from sematic.oci.values import frozen
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, PoolManager
+    from sematic.oci.registry.connections import Connections
+    from sematic.oci.registry.exchange import Answered
 
-_CHUNK = 256 * 1024
 _MOST_OF_ERROR = 64 * 1024
 _LONGEST = 300.0  # seconds that an answer may take once it has begun
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -80,7 +81,7 @@ class Transport:
         self._base_lock = threading.Lock()
         self._backoffs: dict[str, Backoff] = {}
         self._bases: dict[str, str] = {}
-        self._pools: dict[tuple[str, str, Path | None], PoolManager] = {}
+        self._pools: dict[tuple[str, str, Path | None], Connections] = {}
         self._stopped = threading.Event()
 
     def base(self, host: str) -> str:
@@ -146,7 +147,7 @@ class Transport:
 
     def close(self) -> None:
         for pool in self._pools.values():
-            pool.clear()
+            pool.close()
 
     def _backoff(self, host: str) -> Backoff:
         with self._lock:
@@ -193,37 +194,32 @@ class Transport:
         body: bytes | Body,
         manner: Manner,
     ) -> Answer:
-        from urllib3 import Timeout
-        from urllib3.exceptions import HTTPError
+        from sematic.oci.registry.connections import CannotAsk
 
         started = self.patience.clock()
         read = min(manner.read, self.patience.read)
         status = 0
         try:
-            response = self._pool(url).request(
+            answered = self._pool(url).ask(
                 method,
                 url,
-                body=body if isinstance(body, Body) else (body or None),
-                headers={**_framing(method, body), **headers},
-                timeout=Timeout(connect=manner.connect, read=read),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-                chunked=isinstance(body, Body) and body.size is None,
+                {**_framing(method, body), **headers},
+                body,
+                connect=manner.connect,
+                read=read,
             )
-            status = response.status
-            return _answer(url, response, read if manner.stream else None, self.patience.clock)
-        except (HTTPError, OSError, BodyFailure) as error:
+            status = answered.status
+            return _answer(url, answered, read if manner.stream else None, self.patience.clock)
+        except (CannotAsk, OSError, BodyFailure) as error:
             if isinstance(body, Body) and body.failure:
                 raise body.failure from None
             raise no_answer(urlsplit(url).netloc, error, read) from error
         finally:
             _log(method, url, status, self.patience.clock() - started)
 
-    def _pool(self, url: str) -> PoolManager:
+    def _pool(self, url: str) -> Connections:
         """:raises RegistryError: the URL asks for plain http where that is not allowed."""
-        from sematic.oci.registry.connections import new_pool
+        from sematic.oci.registry.connections import Connections
 
         parts = urlsplit(url)
         if parts.scheme != "https" and not (
@@ -240,7 +236,7 @@ class Transport:
         with self._lock:
             if key not in self._pools:
                 tls = self.routes.tls(folder) if is_secure else None
-                self._pools[key] = new_pool(proxy, tls, self._connections)
+                self._pools[key] = Connections(proxy, tls, self._connections)
             return self._pools[key]
 
 
@@ -254,48 +250,41 @@ def _framing(method: str, body: bytes | Body) -> dict[str, str]:
 
 
 def _answer(
-    url: str, response: BaseHTTPResponse, seconds: float | None, clock: Callable[[], float]
+    url: str, answered: Answered, seconds: float | None, clock: Callable[[], float]
 ) -> Answer:
     """:param seconds: that each piece of a stream may take; None where none is wanted."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    if seconds is not None and 200 <= response.status < 300:
-        return Answer(url, response.status, headers, chunks=_chunks(url, response, seconds))
-    is_good = response.status < 300
-    data, is_whole = _read(response, MOST_BYTES if is_good else _MOST_OF_ERROR, clock)
-    if is_whole:
-        response.release_conn()
-    else:
-        response.close()
+    status, headers = answered.status, answered.headers
+    is_good = status < 300
+    if seconds is not None and 200 <= status < 300:
+        return Answer(url, status, headers, chunks=_chunks(url, answered, seconds))
+    with closing(answered):
+        data, is_whole = _read(answered, MOST_BYTES if is_good else _MOST_OF_ERROR, clock)
     if is_good and not is_whole:
         raise RegistryError(
             f"{urlsplit(url).netloc} sent more than {MOST_BYTES >> 20} MiB, or for more than "
             f"{_LONGEST:.0f} s, where a manifest or a message was expected"
         )
-    return Answer(url, response.status, headers, data)
+    return Answer(url, status, headers, data)
 
 
-def _read(response: BaseHTTPResponse, most: int, clock: Callable[[], float]) -> tuple[bytes, bool]:
+def _read(answered: Answered, most: int, clock: Callable[[], float]) -> tuple[bytes, bool]:
     """A body, or its first bytes, and whether that is all of it."""
     until = clock() + _LONGEST
     data = bytearray()
-    while piece := response.read1(most + 1 - len(data)):
+    while piece := answered.read1(most + 1 - len(data)):
         data += piece
         if len(data) > most or clock() > until:
             return bytes(data[:most]), False
     return bytes(data), True
 
 
-def _chunks(url: str, response: BaseHTTPResponse, seconds: float) -> Generator[bytes, None, None]:
-    from urllib3.exceptions import HTTPError
-
+def _chunks(url: str, answered: Answered, seconds: float) -> Generator[bytes, None, None]:
     try:
-        while chunk := response.read(_CHUNK):
-            yield chunk
-        response.release_conn()
-    except (HTTPError, OSError) as error:
+        yield from iter(answered.read1, b"")
+    except OSError as error:
         raise no_answer(urlsplit(url).netloc, error, seconds) from error
     finally:
-        response.close()  # does nothing once the connection has been released
+        answered.close()  # does nothing at its end
 
 
 def retry_after(answer: Answer) -> float | None:

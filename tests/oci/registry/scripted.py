@@ -25,6 +25,8 @@ class Request:
     url: str
     headers: Message
     body: bytes = b""
+    client: int = 0
+    """The port that it came from."""
 
     @property
     def path(self) -> str:
@@ -247,7 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
     registry: ScriptedRegistry
 
     def handle_any(self) -> None:
-        request = Request(self.command, self.path, self.headers)
+        request = Request(self.command, self.path, self.headers, client=self.client_address[1])
         scripted = self.registry.scripted(request)
         if isinstance(scripted, Reply) and scripted.unread:
             self.registry.requests.append(request)

@@ -12,7 +12,7 @@
     client          requests to the API server
     login           where it is, and who we are there
 
-Requests are made with urllib3 and documents are plain dicts: importing the ``kubernetes`` package
+Requests are made as registries' are, and documents are plain dicts: importing ``kubernetes``
 takes longer than all that is done from ``resolve()`` to the creation of the pod. It is imported
 where a kubeconfig wants a login that is more than a token or a certificate.
 """

@@ -19,7 +19,10 @@ from sematic.resolvers.pods.kubernetes.login import Login
 from sematic.resolvers.pods.pods import PodsError
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, PoolManager
+    from ssl import SSLContext
+
+    from sematic.oci.registry.connections import Connections
+    from sematic.oci.registry.exchange import Answered
 
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
 Object = dict[str, Any]
@@ -45,7 +48,6 @@ _READ_SECONDS = 30.0
 # An API server that has just started knows neither accounts nor roles for a moment.
 _FORGETFUL_SECONDS = 30.0
 _NOTICED_SECONDS = 2.0
-_CONNECTIONS = 1024  # a log that is followed has one of its own; kept open are few
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Api:
         query: Mapping[str, str] | None = None,
         silence: float | None,
         patience: Patience | None = None,
-    ) -> BaseHTTPResponse:
+    ) -> Answered:
         """An answer whose body is read bit by bit; close it in the end.
 
         :param silence: seconds without a byte after which reading it fails; None for never.
@@ -141,7 +143,7 @@ class Api:
         accept: str,
         read: float | None,
         patience: Patience | None,
-    ) -> BaseHTTPResponse:
+    ) -> Answered:
         patience = patience or self._patience
         where = "" if resource in _ROOTS_OF_CLUSTER else f" in namespace {self.namespace}"
         doing = f"{verb} {resource}{where}"
@@ -178,10 +180,7 @@ class Api:
 
     def _once(
         self, verb: Verb, url: str, body: Object | None, accept: str, read: float | None
-    ) -> BaseHTTPResponse | _Trouble:
-        from urllib3 import Timeout
-        from urllib3.exceptions import HTTPError
-
+    ) -> Answered | _Trouble:
         from sematic.oci.registry.failures import no_answer
 
         kind = "application/merge-patch+json" if verb == "patch" else "application/json"
@@ -189,20 +188,21 @@ class Api:
         try:
             if authorization := self._login.authorization():
                 headers["Authorization"] = authorization
-            response = self._pool.request(
+            data = b"" if body is None else json.dumps(body).encode()
+            if body is not None:
+                headers["Content-Length"] = str(len(data))
+            response = self._pool.ask(
                 _METHODS.get(verb, "GET"),
                 url,
-                body=None if body is None else json.dumps(body).encode(),
-                headers=headers,
-                timeout=Timeout(connect=_CONNECT_SECONDS, read=read),
-                retries=False,
-                redirect=False,
-                preload_content=accept != _ANY,
+                headers,
+                data,
+                connect=_CONNECT_SECONDS,
+                read=read,
             )
-            if response.status >= 300 and accept == _ANY:
-                _ = response.data  # a message, and then the connection is free again
+            if response.status >= 300 or accept != _ANY:
+                _ = response.data  # all of it, and then the connection is free again
             return response
-        except (HTTPError, OSError) as error:
+        except OSError as error:
             told = no_answer(urlsplit(url).netloc, error, read or _READ_SECONDS)
             return _Trouble(told.why, told.is_passing or self._has_answered)
 
@@ -247,34 +247,33 @@ def _delay(tries: int, asked: float | None, patience: Patience) -> float:
     return random.uniform(longest / 2, longest)
 
 
-def _asked(response: BaseHTTPResponse) -> float | None:
+def _asked(response: Answered) -> float | None:
     """The seconds that the server asks to wait; API servers give a number."""
-    value = response.headers.get("Retry-After", "")
+    value = response.headers.get("retry-after", "")
     return float(value) if value.isdecimal() else None
 
 
-def _pool(login: Login) -> PoolManager:
-    import ssl
-
-    from urllib3 import PoolManager, ProxyManager
-
+def _pool(login: Login) -> Connections:
+    from sematic.oci.registry.connections import Connections
     from sematic.oci.registry.routes import Routes
 
-    options: dict[str, Any] = {"maxsize": _CONNECTIONS}
-    if login.server.startswith("https"):
-        context = options["ssl_context"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if login.authority:
-            context.load_verify_locations(cadata=login.authority)
-        else:
-            context.load_default_certs()
-        if not login.is_verified:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            options["cert_reqs"] = ssl.CERT_NONE
-        if login.certificate:
-            context.load_cert_chain(login.certificate, login.key or None)
-        if login.server_name:
-            options |= {"server_hostname": login.server_name, "assert_hostname": login.server_name}
     parts = urlsplit(login.server)
     proxy = login.proxy or Routes().proxy(parts.scheme, parts.netloc)
-    return ProxyManager(proxy, **options) if proxy else PoolManager(**options)
+    tls = _tls(login) if parts.scheme == "https" else None
+    return Connections(proxy, tls, name=login.server_name)
+
+
+def _tls(login: Login) -> SSLContext:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if login.authority:
+        context.load_verify_locations(cadata=login.authority)
+    else:
+        context.load_default_certs()
+    if not login.is_verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if login.certificate:
+        context.load_cert_chain(login.certificate, login.key or None)
+    return context

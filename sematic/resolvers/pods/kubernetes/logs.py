@@ -20,8 +20,6 @@ def read_log(api: Api, name: str, *, follow: bool = False) -> Iterator[bytes]:
 
     :raises PodsError: it cannot be read.
     """
-    from urllib3.exceptions import HTTPError
-
     query = {"follow": "true"} if follow else {}
     silence = _FOLLOWED_SILENCE if follow else _SILENCE
     seen = tries = 0
@@ -45,7 +43,7 @@ def read_log(api: Api, name: str, *, follow: bool = False) -> Iterator[bytes]:
                 return
             if not _is_waiting(error):
                 raise
-        except (HTTPError, OSError):
+        except OSError:
             if not follow and tries >= _TRIES:
                 raise
         if follow and _is_ended(api, name):

@@ -16,7 +16,7 @@ from sematic.resolvers.pods.kubernetes.client import Api, Object
 from sematic.resolvers.pods.kubernetes.errors import ApiError
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
+    from sematic.oci.registry.exchange import Answered
 
 _SECONDS = 45  # a connection that has died unnoticed is missed for so long
 _SILENCE = 60.0
@@ -48,7 +48,7 @@ class Watch:
         self._api = api
         self._resource = resource
         self._query = query
-        self._response: BaseHTTPResponse | None = None
+        self._response: Answered | None = None
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Listed | Changed | None]:
@@ -82,8 +82,6 @@ class Watch:
 
     def _events(self, version: str) -> Iterator[Any]:
         """The events of one connection."""
-        from urllib3.exceptions import HTTPError
-
         query = {
             **self._query,
             "watch": "1",
@@ -104,7 +102,7 @@ class Watch:
             while not self._closed.is_set() and (chunk := response.read1()):
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from map(json.loads, filter(None, lines))
-        except (HTTPError, OSError):
+        except OSError:
             return  # resumed where it was
         finally:
             self._response = None
