@@ -286,12 +286,38 @@ class RegistryClient:
         """Make a request, with credentials where they belong; again after a challenge."""
         wanted = tuple(scopes) or (self._scope,)
         base = self.transport.base(self._api_host)
+        try:
+            answer = self._ask_at(base, method, url, headers or {}, wanted, body, manner)
+        except NoAnswer as error:
+            if not self._is_mistaken(base, error):
+                raise
+        else:
+            if not self._is_mistaken(base, answer):
+                return answer
+        if isinstance(body, Body):
+            raise NoAnswer(f"{self.host} speaks https now", "speaks https now")
+        base = self.transport.base(self._api_host)
+        return self._ask_at(base, method, url, headers or {}, wanted, body, manner)
+
+    def _is_mistaken(self, base: str, outcome: Answer | NoAnswer) -> bool:
+        return self.transport.is_mistaken(self._api_host, base, outcome)
+
+    def _ask_at(
+        self,
+        base: str,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        wanted: tuple[str, ...],
+        body: bytes | Body,
+        manner: Manner,
+    ) -> Answer:
         url = _same_scheme(url, base)
         is_own = origin(url) == origin(base)
 
         def request(authorization: str) -> Answer:
             credentials = {"Authorization": authorization} if authorization else {}
-            together = {**(headers or {}), **credentials}
+            together = {**headers, **credentials}
             return self.transport.request(method, url, together, body=body, manner=manner)
 
         sent = self._authorizer.header(self._place, wanted) if is_own else ""

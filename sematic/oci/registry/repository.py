@@ -201,7 +201,9 @@ class Registries:
         patience: Patience | None = None,
     ) -> None:
         self._memo = memo
-        self._transport = Transport(Routes(insecure), patience=patience, listener=listener)
+        self._transport = Transport(
+            Routes(insecure), patience=patience, listener=listener, memo=memo
+        )
         credentials = Credentials(target, clouds=Clouds(self._transport))
         self._authorizer = Authorizer(self._transport, credentials)
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import sematic
 from sematic.oci.errors import RegistryError
 from sematic.oci.events import Listener, ignore
+from sematic.oci.memo import Forgetful, Memo
 from sematic.oci.registry.answer import Answer
 from sematic.oci.registry.backoff import Backoff, Patience
 from sematic.oci.registry.body import Body, BodyFailure
@@ -62,6 +63,7 @@ CANCEL = Manner(connect=3, read=5, replay=False, wait=False)
 class Transport:
     """Connections to any number of hosts, shared by threads.
 
+    :param memo: keeps which hosts speak plain http, of those that may.
     :param connections: kept open per host.
     """
 
@@ -71,29 +73,46 @@ class Transport:
         *,
         patience: Patience | None = None,
         listener: Listener = ignore,
+        memo: Memo | None = None,
         connections: int = 16,
     ) -> None:
         self.routes = routes or Routes()
         self.patience = patience or Patience()
         self._listener = listener
+        self._memo = memo or Forgetful()
         self._connections = connections
         self._lock = threading.Lock()
         self._base_lock = threading.Lock()
         self._backoffs: dict[str, Backoff] = {}
         self._bases: dict[str, str] = {}
+        self._believed: set[str] = set()
         self._pools: dict[tuple[str, str, Path | None], Connections] = {}
         self._stopped = threading.Event()
 
     def base(self, host: str) -> str:
         """``http://HOST`` or ``https://HOST``; the former only where plain http is allowed.
 
-        A host that may be spoken to in plain http is asked which of the two it speaks.
+        A host that may be spoken to in plain http is asked which of the two it speaks. That it
+        does is remembered: see :meth:`is_mistaken`.
         """
         with self._base_lock:
             if host not in self._bases:
-                plain = self.routes.may_be_plain(host) and self._speaks_plain(host)
+                plain = self.routes.may_be_plain(host) and self._is_plain(host)
                 self._bases[host] = f"{'http' if plain else 'https'}://{host}"
             return self._bases[host]
+
+    def is_mistaken(self, host: str, base: str, outcome: Answer | NoAnswer) -> bool:
+        """Whether what a request came to shows that its base is not the host's any more.
+
+        The first one to a host that is remembered to speak plain http shows it; it is asked then.
+        """
+        with self._base_lock:
+            if host in self._believed:
+                self._believed.remove(host)
+                if _is_doubtful(outcome):
+                    self._memo.remember(_plain_key(host), b"")
+                    del self._bases[host]
+        return self.base(host) != base
 
     def request(
         self,
@@ -155,16 +174,20 @@ class Transport:
                 self._backoffs[host] = Backoff(host, self.patience, self._listener, self._stopped)
             return self._backoffs[host]
 
-    def _speaks_plain(self, host: str) -> bool:
+    def _is_plain(self, host: str) -> bool:
+        if self._memo.recall(_plain_key(host)):
+            self._believed.add(host)
+            return True
         try:
             answer = self.request("GET", f"http://{host}/v2/")
         except NoAnswer as error:
             if not error.is_broken:
                 raise
-        else:
-            if answer.status != 400 or b"HTTPS" not in answer.data.upper():
-                return True
-        return False
+            return False
+        if answer.status == 400 and b"HTTPS" in answer.data.upper():
+            return False
+        self._memo.remember(_plain_key(host), b"1")
+        return True
 
     def _follow(
         self,
@@ -238,6 +261,18 @@ class Transport:
                 tls = self.routes.tls(folder) if is_secure else None
                 self._pools[key] = Connections(proxy, tls, self._connections)
             return self._pools[key]
+
+
+def _plain_key(host: str) -> str:
+    return f"plain:{host}"
+
+
+def _is_doubtful(outcome: Answer | NoAnswer) -> bool:
+    """Whether what came of a request in plain http may mean that the host speaks https.
+
+    Most servers say so with 400 and a word about it, which an answer to HEAD does not hold.
+    """
+    return outcome.is_broken if isinstance(outcome, NoAnswer) else outcome.status == 400
 
 
 def _framing(method: str, body: bytes | Body) -> dict[str, str]:
