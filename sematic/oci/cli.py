@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from sematic.oci.commands import leave, perform, say
 from sematic.oci.environment.looking import look_file, start
 from sematic.oci.errors import OCIError, SettingsError
 from sematic.oci.folders import cache_folder
+from sematic.oci.options import read_options
 
 if TYPE_CHECKING:
     from sematic.oci.events import Event, Listener
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
+    options = read_options(sys.argv[1:] if arguments is None else arguments)
+    command = _COMMANDS[options.command]
     if command in (_push, _plan) and not (options.no_environment or options.requirements):
         start(look_file(cache_folder(), options.project))
     comfort = "; the next push carries on" if command is _push else ""
@@ -221,156 +223,19 @@ def _noting(show: Listener, notes: list[str]) -> Listener:
     return listen
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sematic-oci",
-        description="Put a Python project and its environment into a container image.",
-    )
-    parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    add = commands.add_parser("push", help="build the image and deliver it")
-    _add_project_options(add)
-    add.add_argument("--image-refs", metavar="FILE", help="write the image's reference to a file")
-    add.set_defaults(command=_push)
-
-    add = commands.add_parser("plan", help="say what push would do")
-    _add_project_options(add)
-    add.set_defaults(command=_plan)
-
-    add = commands.add_parser("lock", help="write a pylock.toml of what is required")
-    add.add_argument("--output", metavar="FILE", help="default: pylock.toml in the project folder")
-    _add_project_options(add)
-    add.set_defaults(command=_lock)
-
-    add = commands.add_parser("inspect", help="say what an image is made of")
-    _add_image_options(add)
-    add.set_defaults(command=_inspect)
-
-    add = commands.add_parser("login", help="keep credentials for a registry")
-    add.add_argument("host", metavar="HOST", help="HOST[:PORT], or HOST[:PORT]/NAMESPACE")
-    add.add_argument("-u", "--username", metavar="NAME", help="asked for if not given")
-    add.add_argument("--password-stdin", action="store_true", help="read it there; do not ask")
-    add.add_argument("-p", "--password", nargs="?", action=_Exposed, help=argparse.SUPPRESS)
-    _add_talk_options(add)
-    add.set_defaults(command=_login)
-
-    add = commands.add_parser("logout", help="forget the credentials for a registry")
-    add.add_argument("host", metavar="HOST", help="as for login")
-    _add_talk_options(add)
-    add.set_defaults(command=_logout)
-
-    _add_base_commands(commands.add_parser("base", help="base images: made, locked, checked"))
-
-    cache = commands.add_parser("cache", help="what this machine remembers")
-    verbs = cache.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    add = verbs.add_parser("info", help="where it is and how large")
-    _add_common_options(add)
-    add.set_defaults(command=_cache_info)
-    add = verbs.add_parser("prune", help="forget what is no longer used")
-    add.add_argument("--days", type=float, default=30, help="not used for so long (default 30)")
-    add.add_argument("--all", action="store_true", help="forget everything")
-    _add_common_options(add)
-    add.set_defaults(command=_cache_prune)
-    return parser
-
-
-def _add_base_commands(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    add = verbs.add_parser("build", help="make one of the project's own from its lock")
-    add.add_argument("name", metavar="worker|cuda", help="which")
-    add.add_argument("--python", metavar="3.11|3.13", help="its Python (default 3.11)")
-    add.add_argument("--platform", metavar="OS/CPU,...", help="default: linux on this CPU")
-    add.add_argument("--to", metavar="REF", required=True, help="as for push")
-    add.add_argument("--tag", metavar="T", action="append", default=[], help="repeatable")
-    add.add_argument("--compression", metavar="ALG[:LEVEL]", help="zstd:9 (default), gzip, ...")
-    _add_lock_options(add)
-    add.set_defaults(command=_base_build)
-
-    add = verbs.add_parser("lock", help="lock the packages that there are today")
-    _add_lock_options(add)
-    add.set_defaults(command=_base_lock)
-
-    add = verbs.add_parser("check", help="say what an image has as a base")
-    _add_image_options(add)
-    add.set_defaults(command=_base_check)
-
-
-def _add_image_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("reference", metavar="REF", help="a registry's image or oci-layout:DIR[:TAG]")
-    add("--platform", metavar="OS/CPU", help="which image of an index")
-    _add_common_options(parser)
-
-
-def _add_lock_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--mirror", metavar="URL", help="of Debian (default: that of this machine's apt)")
-    add("--locks", metavar="DIR", help="where the lock files are (default: the project's own)")
-    _add_common_options(parser)
-
-
-def _add_project_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("project", metavar="PROJECT", nargs="?", default=".", help="project folder (default .)")
-    add(
-        "--to",
-        metavar="REF",
-        help="HOST[:PORT]/REPO[:TAG], oci-layout:DIR[:TAG] or archive:FILE (default: "
-        "[tool.sematic] repository, then SEMATIC_REPOSITORY, then a layout in the data folder)",
-    )
-    add("--base", metavar="REF", help="image to append to, or none")
-    add(
-        "--platform",
-        metavar="OS/CPU[,...]",
-        help="as linux/amd64 (default: the base's or this CPU); several with --requirements",
-    )
-    add("--python", metavar="PATH", help="interpreter whose environment goes in")
-    add("--no-environment", action="store_true", help="leave the installed distributions out")
-    add(
-        "--requirements",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="requirements.txt, pylock.toml, uv.lock, poetry.lock or pyproject.toml: what goes in "
-        "in place of an environment (repeatable)",
-    )
-    add("--extra", metavar="NAME", action="append", default=[], help="of a pyproject.toml or lock")
-    add("--group", metavar="NAME", action="append", default=[], help="of dependencies, likewise")
-    add("--upgrade", action="store_true", help="resolve requirements anew")
-    add("--env", metavar="K=V", action="append", default=[], help="set a variable in the image")
-    add("--label", metavar="K=V", action="append", default=[], help="set a label")
-    add("--tag", metavar="T", action="append", default=[], help="tag the image (repeatable)")
-    add("--compression", metavar="ALG[:LEVEL]", help="zstd (default) or gzip")
-    add("--format", choices=("oci", "docker"), help="manifest format (default oci)")
-    _add_common_options(parser)
-
-
-def _add_common_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="JSON on stdout")
-    _add_talk_options(parser)
-
-
-def _add_talk_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--quiet", action="store_true", help="only errors on stderr")
-    add("--debug", action="store_true", help="every request on stderr; tracebacks of errors")
-
-
-class _Exposed(argparse.Action):
-    """An option that is refused, without a word of its value."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *given: object) -> None:
-        parser.error(
-            "a password is no argument, since everybody on this machine can read those: "
-            "pipe it in with --password-stdin, or be asked for it"
-        )
-
-
-def _version() -> str:
-    from sematic import __version__
-
-    return f"sematic-oci {__version__}"
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "push": _push,
+    "plan": _plan,
+    "lock": _lock,
+    "inspect": _inspect,
+    "login": _login,
+    "logout": _logout,
+    "cache info": _cache_info,
+    "cache prune": _cache_prune,
+    "base build": _base_build,
+    "base lock": _base_lock,
+    "base check": _base_check,
+}
 
 
 def run() -> None:
