@@ -1,10 +1,11 @@
 """Which file goes into which layer.
 
-Packing depends on names and not on what else there is, so that one change is one layer:
+Packing depends on names and sizes, and as little as can be on what else there is, so that one
+change is one layer:
 
-- a large distribution has a layer of its own; the others share a fixed number of layers, each
-  chosen by a hash of its name;
-- source files share layers in the same way, so that an edit sends kilobytes again;
+- a distribution has a layer of its own; where there are too many, the small ones share the layers
+  that are left, each chosen by a hash of its name;
+- source files share layers with those of about their size, so that an edit sends kilobytes;
 - what is least likely to change lies lowest.
 """
 
@@ -22,20 +23,21 @@ from sematic.oci.values import frozen
 MOST_LAYERS = 127
 """Layers that a container engine can stack (overlayfs in Docker and containerd)."""
 
-BUDGET = 56
-_LARGE_DISTRIBUTION = 4 << 20
+BUDGET = 80
+_LARGE_DISTRIBUTION = 1 << 20
 _LARGE_FILE = 1 << 20
 _LARGE_FOLDER = 256 << 10
 _LARGE_TREE = 16 << 20
 _FILE_KEY = "file:"
-_SOURCE_LAYERS = (1, 2, 4, 8, 16, 32, 64)
-"""Few counts, so that a project that grows is seldom packed anew."""
+_HEADER = 512
+"""Bytes of a tar for each entry, beside its content."""
 
-_SOURCE_LAYER = 64 << 10
-_LAYER_WEIGHT = 4 << 10
-"""With as many layers as each of them has this number of bytes, an edit sends about as much of a
-layer as of manifest and config, which name all of them. Pulls pay for layers too: docs/design.md.
+_LAYER_COST = 2000
+"""Bytes of source, of which a quarter is sent, that are as much as a layer costs every edit: some
+250 in manifest and config, and what a layer more costs who pulls (docs/design.md).
 """
+_LEAST_SOURCE = 32 << 10
+"""Bytes of source that are worth a layer, however often they are edited."""
 
 _ORDER: tuple[GroupKind, ...] = ("runtime", "distribution", "unowned", "source")
 
@@ -159,42 +161,94 @@ def _together(name: str, groups: Sequence[FileGroup]) -> LayerPlan | None:
 
 
 def _distributions(groups: Sequence[FileGroup], budget: int) -> list[LayerPlan]:
-    """The largest alone, as far as there are layers for half of the budget; the rest by name."""
-    shared = max(1, budget // 2)
-    large = sorted((g for g in groups if g.size >= _LARGE_DISTRIBUTION), key=_largest_first)
-    alone = large[: budget - shared]
-    names = {group.key for group in alone}
-    rest = [group for group in groups if group.key not in names]
-    return [LayerPlan(g.name, (g,)) for g in alone] + _packed("distributions", rest, shared)
+    """Each alone; of more than there are layers for only the largest, and the rest by name."""
+    groups = sorted(groups, key=_largest_first)
+    alone = groups
+    if len(groups) > budget:
+        large = [group for group in groups if group.size >= _LARGE_DISTRIBUTION]
+        alone = large[: budget - max(1, budget // 4)]
+    packs = _hashed(groups[len(alone) :], budget - len(alone))
+    plans = [LayerPlan(group.name, (group,)) for group in alone]
+    return plans + [_shared("distributions", pack) for pack in packs]
 
 
 def _sources(groups: Sequence[FileGroup], budget: int) -> list[LayerPlan]:
-    """Large files lowest; the folders above them, by name."""
+    """Large files lowest; above them the others, those of a size together."""
     large = sorted((g for g in groups if g.key.startswith(_FILE_KEY)), key=_largest_first)
     alone = large[: budget // 4]
     names = {group.key for group in alone}
     rest = [group for group in groups if group.key not in names]
-    size = sum(group.size for group in rest)
-    wanted = min(size / _SOURCE_LAYER, math.sqrt(size / _LAYER_WEIGHT))
-    counts = [count for count in _SOURCE_LAYERS if count <= max(1, budget - len(alone))]
-    shared = next((count for count in counts if count >= wanted), counts[-1])
-    return [LayerPlan(f"source {g.name}", (g,)) for g in alone] + _packed("source", rest, shared)
+    plans = [LayerPlan(f"source {group.name}", (group,)) for group in alone]
+    return plans + [_shared("source", pack) for pack in _by_size(rest, budget - len(alone))]
 
 
-def _packed(word: str, groups: Sequence[FileGroup], count: int) -> list[LayerPlan]:
-    """Groups in so many layers, each group in the one that the hash of its key says."""
+def _by_size(groups: Iterable[FileGroup], most: int) -> list[list[FileGroup]]:
+    """Packs of groups whose files are of about one size, the largest first.
+
+    An edit sends the pack that its file is in. Most files are small, and would be sent with large
+    ones that are edited less often, byte for byte. That a file is edited is taken to be as likely
+    as the root of its size is large. Then a class of files costs least in as many packs as the root
+    of its bytes, times the share of edits that hit it, by the cost of a layer.
+    """
+    classes: dict[int, list[FileGroup]] = {}
+    for group in sorted(groups, key=_magnitude):
+        classes.setdefault(_magnitude(group), []).append(group)
+    while len(classes) > most:
+        least, next_one, *_ = classes
+        classes[next_one] += classes.pop(least)
+    counts = _counts(list(classes.values()), most)
+    packs = [_hashed(each, count) for each, count in zip(classes.values(), counts, strict=True)]
+    return [pack for each in reversed(packs) for pack in each]
+
+
+def _magnitude(group: FileGroup) -> int:
+    """The class of a group by the mean size of its files: 0 below 2 KiB, 1 below 8, 2 below 32."""
+    return ((group.size // group.count >> 11).bit_length() + 1) // 2
+
+
+def _counts(classes: Sequence[Iterable[FileGroup]], most: int) -> list[int]:
+    """How many packs each class has, which are at most so many in all."""
+    sizes = [sum(map(_tar_size, groups)) for groups in classes]
+    edits = [sum(map(_edits, groups)) for groups in classes]
+    wanted = [
+        min(math.sqrt(size * edit / sum(edits) / _LAYER_COST), size / _LEAST_SOURCE)
+        for size, edit in zip(sizes, edits, strict=True)
+    ]
+    shrink = min(1.0, most / max(1.0, sum(wanted)))
+    counts = [max(1, round(count * shrink)) for count in wanted]
+    while sum(counts) > most:
+        counts[counts.index(max(counts))] -= 1
+    return counts
+
+
+def _tar_size(group: FileGroup) -> int:
+    return group.size + _HEADER * group.count
+
+
+def _edits(group: FileGroup) -> int:
+    """How likely an edit is, of as many files as the group has, each of the mean size."""
+    return math.isqrt(_tar_size(group) * group.count)
+
+
+def _hashed(groups: Iterable[FileGroup], count: int) -> list[list[FileGroup]]:
+    """Groups in so many packs, each in the one that a hash of its key says.
+
+    Of one pack more only one is divided, and all others stay as they are (linear hashing).
+    """
     packs: dict[int, list[FileGroup]] = {}
     for group in groups:
         digest = hashlib.sha256(os.fsencode(group.key)).digest()
-        packs.setdefault(int.from_bytes(digest[:8], "big") % count, []).append(group)
-    return [LayerPlan(_names(word, packs[i]), _by_key(packs[i])) for i in sorted(packs)]
+        power = 1 << (count.bit_length() - 1)
+        slot = int.from_bytes(digest[:8], "big") % (2 * power)
+        packs.setdefault(slot if slot < count else slot - power, []).append(group)
+    return [packs[slot] for slot in sorted(packs)]
 
 
-def _names(word: str, groups: Sequence[FileGroup]) -> str:
-    """``source app/api, app/models and 3 more``."""
-    names = sorted({group.name for group in groups})
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{word} {shown}"
+def _shared(word: str, groups: Sequence[FileGroup]) -> LayerPlan:
+    """A layer of several groups: ``source app/api and 3 more``."""
+    first, *others = sorted({group.name for group in groups})
+    more = f" and {len(others)} more" if others else ""
+    return LayerPlan(f"{word} {first}{more}", _by_key(groups))
 
 
 def _largest_first(group: FileGroup) -> tuple[int, str]:
