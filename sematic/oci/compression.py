@@ -17,6 +17,9 @@ from sematic.oci.values import frozen
 _LEVELS = {"zstd": range(1, 20), "gzip": range(1, 10)}
 _DEFAULTS = {"zstd": 2, "gzip": 1}
 _JOB = 1 << 20
+_SMALL = 256 << 10
+"""zstd has other parameters for input of up to so many bytes, if it is told; and smaller tables."""
+
 _TABLES = {2: {"hash_log": 15}}
 """Other sizes of tables than zstd's own for a level: docs/design.md says why."""
 
@@ -53,19 +56,24 @@ class Compression:
             )
         return cls(algorithm, int(level))
 
-    def start(self) -> Compressor:
-        """A new stream."""
-        return _zstd(self.level) if self.algorithm == "zstd" else _Gzip(self.level)
+    def start(self, size: int = 0) -> Compressor:
+        """A new stream.
+
+        :param size: of what will be compressed (bytes), on which the outcome depends; 0 if it is
+            not known.
+        """
+        return _zstd(self.level, size) if self.algorithm == "zstd" else _Gzip(self.level)
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.level}"
 
 
-def _zstd(level: int) -> Compressor:
+def _zstd(level: int, size: int) -> Compressor:
     import zstandard
 
     parameters = zstandard.ZstdCompressionParameters.from_level(
         level,
+        source_size=size if size <= _SMALL else 0,
         threads=max(1, min(4, os.cpu_count() or 1)),
         job_size=_JOB,
         write_checksum=True,

@@ -143,7 +143,7 @@ class Layer:
         :raises LayerChanged: what comes out is not what was remembered.
         :raises FileChanged: a file is not what it was when it was found.
         """
-        stream = self.compression.start()
+        stream = self.compression.start(self.tar_size())
         diff_id, digest = hashlib.sha256(), hashlib.sha256()
         tar_size = size = 0
         for chunk in self.tar():

@@ -15,11 +15,11 @@ from sematic.oci.settings import Settings
 from sematic.oci.tar import source_date_epoch
 from sematic.oci.values import replace
 
-_RECIPE = b"3"
+_RECIPE = b"4"
 """Counted up whenever the same files are to become another layer than before."""
 
 _EDITED = 1 << 20
-_EDITED_LEVEL = 8
+_EDITED_LEVEL = 10
 """Of zstd, for source layers of up to so many bytes: each edit sends one of them again."""
 
 

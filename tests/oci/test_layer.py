@@ -65,11 +65,16 @@ def test_the_number_of_cpus_does_not_matter(
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.integers(1, 700_000), max_size=12), st.sampled_from(["zstd:2", "gzip:1"]))
-def test_how_the_input_is_cut_does_not_matter(cuts: list[int], text: str) -> None:
-    whole = Compression.parse(text).start()
-    expected = whole.compress(NOISE) + whole.flush()
-    stream, parts, rest = Compression.parse(text).start(), [], NOISE
+@given(
+    st.lists(st.integers(1, 700_000), max_size=12),
+    st.sampled_from(["zstd:2", "zstd:10", "gzip:1"]),
+    st.sampled_from([len(NOISE), 200_000, 10_000]),
+)
+def test_how_the_input_is_cut_does_not_matter(cuts: list[int], text: str, size: int) -> None:
+    data = NOISE[-size:]
+    whole = Compression.parse(text).start(size)
+    expected = whole.compress(data) + whole.flush()
+    stream, parts, rest = Compression.parse(text).start(size), [], data
     for cut in cuts:
         parts.append(stream.compress(rest[:cut]))
         rest = rest[cut:]
