@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 
 from sematic.oci.errors import SettingsError
 from sematic.oci.files import FileEntry, FileGroup, GroupKind
-from sematic.oci.values import frozen
+from sematic.oci.values import frozen, replace
 
 MOST_LAYERS = 127
 """Layers that a container engine can stack (overlayfs in Docker and containerd)."""
@@ -132,9 +132,43 @@ def source_groups(entries: Sequence[FileEntry], root: str, name: str = "") -> li
     :param root: where the tree lies in the image.
     :param name: what stands before the names of its folders; nothing for the project itself.
     """
+    most = _whole_folder(sum(e.size for e in entries if e.size < _LARGE_FILE))
+    return _source_groups(entries, root, name, most)
+
+
+def tree_groups(folders: Sequence[FileGroup], root: str, name: str = "") -> list[FileGroup]:
+    """The same of a tree that is given as folders. No more entries are made than are needed.
+
+    :param folders: named by their paths relative to the tree's root.
+    """
+    small = [folder for folder in folders if folder.size < _LARGE_FILE]
+    large = [e for folder in folders if folder.size >= _LARGE_FILE for e in folder.entries()]
+    size = sum(folder.size for folder in small)
+    most = _whole_folder(size + sum(e.size for e in large if e.size < _LARGE_FILE))
+    whole = [folder for folder in small if folder.size <= most]
+    entries = [e for folder in small if folder.size > most for e in folder.entries()]
+    if name:
+        titles = [_title(name, "" if f.name == "." else f.name, "") for f in whole]
+        whole = [replace(f, name=t, key=t) for f, t in zip(whole, titles, strict=True)]
+    return [*whole, *_source_groups([*entries, *large], root, name, most)]
+
+
+def _whole_folder(size: int) -> int:
+    """The most bytes of a folder that is not divided, in a tree of a size: none in a small one.
+
+    In a very large one a fraction of a layer, which changes seldom as the tree grows.
+    """
+    if size <= _LARGE_TREE:
+        return -1
+    return min(_LARGE_FILE, max(_LARGE_FOLDER, 1 << size.bit_length() - 9))
+
+
+def _source_groups(
+    entries: Sequence[FileEntry], root: str, name: str, most: int
+) -> list[FileGroup]:
+    """:param most: bytes of a folder that is not divided."""
     folders: dict[str, list[FileEntry]] = {}
     groups: list[FileGroup] = []
-    is_large = sum(e.size for e in entries if e.size < _LARGE_FILE) > _LARGE_TREE
     for entry in entries:
         folder = entry.path if entry.kind == "folder" else os.path.dirname(entry.path)
         if entry.size >= _LARGE_FILE:
@@ -144,7 +178,7 @@ def source_groups(entries: Sequence[FileEntry], root: str, name: str = "") -> li
             folders.setdefault(folder, []).append(entry)
     for folder, inside in folders.items():
         title = _title(name, folder, root)
-        if is_large and sum(entry.size for entry in inside) <= _LARGE_FOLDER:
+        if sum(entry.size for entry in inside) <= most:
             groups.append(FileGroup.of(title, "source", title, inside))
         else:
             groups += [FileGroup.of(title, "source", entry.path, [entry]) for entry in inside]

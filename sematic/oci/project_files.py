@@ -11,7 +11,7 @@ from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import Interpreter, find_interpreter
 from sematic.oci.environment.looking import Looking
 from sematic.oci.files import FileGroup, LeftOut
-from sematic.oci.plan import source_groups
+from sematic.oci.plan import tree_groups
 from sematic.oci.runtime import SOURCE
 from sematic.oci.settings import Settings
 from sematic.oci.tree.walk import find_tree
@@ -55,17 +55,16 @@ def find_project_files(
     environment = Environment((), (), (), ())
     if interpreter and settings.environment:
         environment = find_environment(interpreter, project=project, memo=cache, beside=beside)
-    groups = [*environment.groups, *source_groups(tree.entries, SOURCE)]
+    groups = [*environment.groups, *tree_groups(tree.folders, SOURCE)]
     left_out = [*tree.left_out]
-    there = {entry.path for entry in tree.entries}
     notes = [
         f"{folder} is needed by an editable install, but rules leave it out of the image"
         for folder in environment.inside
-        if folder not in ("", ".") and f"{SOURCE}/{folder}" not in there
+        if folder not in ("", ".") and not tree.holds(folder)
     ]
     for root in environment.roots:
         tree = find_tree(root.folder, root.prefix, memo=cache)
-        groups += source_groups(tree.entries, root.prefix, root.name)
+        groups += tree_groups(tree.folders, root.prefix, root.name)
         left_out += [LeftOut(f"{root.name}: {o.path}", o.rule, o.weight) for o in tree.left_out]
     named = ", ".join(Path(path).name for path in settings.requirements)
     return ProjectFiles(
