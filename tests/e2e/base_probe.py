@@ -7,10 +7,12 @@ import json
 import locale
 import os
 import pathlib
+import platform
 import sqlite3
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import zoneinfo
 
@@ -26,12 +28,17 @@ script = (
 shell = subprocess.run(
     ["sh", "-c", f"{script}; which awk"], check=True, capture_output=True, text=True
 )
+verify = ["openssl", "verify", "/etc/ssl/certs/ISRG_Root_X1.pem"]
 print(
     json.dumps(
         {
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
             "executable": sys.executable,
             "certificates": len(ssl.create_default_context().get_ca_certs()),
+            "verified": subprocess.run(verify, capture_output=True).returncode == 0,
+            "release": platform.freedesktop_os_release()["VERSION_CODENAME"],
+            "locale": locale.setlocale(locale.LC_ALL, ""),
+            "temporary": tempfile.gettempdir(),
             "libraries": libraries,
             "found": ctypes.util.find_library("c"),
             "sqlite": sqlite3.connect(":memory:").execute("select 42").fetchone()[0],

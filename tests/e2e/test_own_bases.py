@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sematic.oci.bases.lock import locks_folder
-from sematic.oci.bases.recipes import is_left_out
+from sematic.oci.bases.recipes import SUITES, is_left_out
 from tests.e2e.command import end, start
 from tests.peers.elf import MACHINES, machines
 from tests.peers.podman import Podman
@@ -89,10 +89,14 @@ def test_a_program_finds_what_it_needs(
     pulled = podman.pull(built if python == "3.13" else base_in_registry)
     found = json.loads(podman.run(pulled, "python3", "-c", PROBE, user=user))
     assert found.pop("python") == python
+    assert found.pop("release") == SUITES[python]
     assert found.pop("certificates") > 100
     assert found.pop("user") == int(user)
     assert found == {
         "executable": "/usr/bin/python3",
+        "verified": True,
+        "locale": "C.UTF-8",
+        "temporary": "/tmp",
         "libraries": ["libstdc++.so.6", "libgomp.so.1", "libssl.so.3"],
         "found": "libc.so.6",
         "sqlite": 42,
