@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import zstandard
+
 from benchmarks.workloads.environment import make_environment, make_spare
 from benchmarks.workloads.recipe import Recipe
 from benchmarks.workloads.sources import write_project
@@ -61,15 +63,8 @@ class Workload:
         }
 
     def _upgrade_bytes(self) -> int:
-        """Bytes of the distribution that is upgraded: of a tar of its own, by zstd's level 2."""
-        if not self.recipe.upgraded:
-            return 0
-        tar = ("tar", "-C", self.folder / "spare-1", "--exclude=__pycache__", "-cf", "-", ".")
-        with subprocess.Popen(tar, stdout=subprocess.PIPE) as packed:
-            done = subprocess.run(
-                ("zstd", "-q", "-2", "-c"), stdin=packed.stdout, stdout=subprocess.PIPE, check=True
-            )
-        return len(done.stdout)
+        """Of the distribution that is upgraded, compressed by itself."""
+        return packed_size(self.folder / "spare-1", ".") if self.recipe.upgraded else 0
 
 
 def make(recipe: Recipe, cache: Path | None = None) -> Workload:
@@ -85,6 +80,13 @@ def make(recipe: Recipe, cache: Path | None = None) -> Workload:
 def workloads_folder() -> Path:
     """`$SEMATIC_BENCH_CACHE`, else `sematic-bench` in the user's cache folder."""
     return cache_folder("SEMATIC_BENCH_CACHE", "sematic-bench")
+
+
+def packed_size(folder: Path, *names: str) -> int:
+    """Bytes of a tar of some files of a folder without bytecode, by zstd's level 2."""
+    tar = ["tar", "-C", str(folder), "--exclude=__pycache__", "-cf", "-", *names]
+    done = subprocess.run(tar, stdout=subprocess.PIPE, check=True)
+    return len(zstandard.ZstdCompressor(level=2).compress(done.stdout))
 
 
 def _make(recipe: Recipe, folder: Path) -> None:

@@ -16,7 +16,8 @@ from benchmarks.pushes import Bench, bench
 from benchmarks.results import OURS
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.schedule import Turnout
-from benchmarks.workloads import Workload, make
+from benchmarks.workloads import Workload, make, packed_size
+from benchmarks.workloads.environment import site_packages
 from benchmarks.workloads.recipe import Recipe
 
 
@@ -81,6 +82,20 @@ def test_pushes_are_measured_scenario_by_scenario(made: Bench, other: Other) -> 
     upgraded, _ = made.measure(named("distribution upgraded"), Turnout(1))
     assert upgraded.layers >= 1
     assert other.steps == ["cold", "again", "again", "upgraded"]
+
+
+def test_an_upgrade_sends_the_distribution_and_little_more(made: Bench, workload: Workload) -> None:
+    upgraded, _ = made.measure(named("distribution upgraded"), Turnout(1))
+    site = site_packages(made.tree.environment)
+    (information,) = site.glob("made_up_0-*.dist-info")
+    size = packed_size(site, "made_up_0", information.name)
+    assert size > 200_000
+    assert size < upgraded.sent <= 1.1 * size
+
+
+def test_a_second_machine_sends_no_layer(made: Bench) -> None:
+    second, _ = made.measure(named("second machine"), Turnout(1))
+    assert (second.layers, second.sent < 10_000, second.requests <= 20) == (0, True, True)
 
 
 def test_each_round_begins_with_another_peer(made: Bench) -> None:
