@@ -72,11 +72,11 @@ SCHEDULE: Mapping[str, Mapping[str, Turnout]] = {
     },
     "monorepo": {
         "scan": Turnout(3, seconds=15),
-        "cold": Turnout(1, _SOME, (), 150),
-        "no change": Turnout(3, _SOME, (DOCKER,), 60),
-        "one file edited": Turnout(3, _SOME, (DOCKER,), 100),
-        "ten files edited": Turnout(1, _SOME, (DOCKER,), 40),
-        "distribution upgraded": Turnout(1, _SOME, (), 90),
+        "cold": Turnout(1, _SOME, (), 130),
+        "no change": Turnout(3, _SOME, (DOCKER,), 50),
+        "one file edited": Turnout(3, _SOME, (DOCKER,), 180),
+        "ten files edited": Turnout(2, (UMOCI_ZSTD,), (), 30),
+        "distribution upgraded": Turnout(1, (UMOCI_ZSTD,), (), 30),
     },
     "many": {
         "cold": Turnout(2, _SOME, (), 50),
