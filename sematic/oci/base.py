@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,9 @@ from sematic.oci.manifest import (
 from sematic.oci.memo import Memo
 from sematic.oci.untrusted import MOST_BYTES, parse_json
 from sematic.oci.values import frozen
+
+LAYERS_ANNOTATION = "dev.sematic.layers"
+"""In a manifest: how many of its layers, from the top, were put on a base here."""
 
 
 @frozen
@@ -54,6 +58,20 @@ class Base:
                 zip(self.manifest.layers, diff_ids, strict=True), 1
             )
         )
+
+    @property
+    def own_layers(self) -> tuple[ExistingLayer, ...]:
+        """Those that :mod:`sematic.oci` put on top of a base, as far as the manifest says so."""
+        text = self.manifest.annotations.get(LAYERS_ANNOTATION, "")
+        count = int(text) if re.fullmatch("[0-9]{1,3}", text) else 0
+        return self.layers[max(0, len(self.layers) - count) :]
+
+    def layer_names(self) -> list[str]:
+        """What its history says of each layer; empty where it does not speak of every one."""
+        history = [h for h in self.config.get("history") or () if not h.get("empty_layer")]
+        if len(history) != len(self.manifest.layers):
+            history = [{} for _ in self.manifest.layers]
+        return [str(entry.get("created_by") or "") for entry in history]
 
     @property
     def labels(self) -> dict[str, str]:

@@ -9,7 +9,6 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 
 from sematic.oci.blob import Blob, Destination, Fate, Receipt
-from sematic.oci.compression import Compression
 from sematic.oci.errors import BlobsMissing
 from sematic.oci.events import Finished, Listener, Moved, Started, ignore
 from sematic.oci.image import AnyLayer, Image
@@ -35,8 +34,8 @@ _ROUNDS = 5
 """What was remembered may be wrong; and where others store the same blobs at the same moment, a
 registry may not see what is there (docker-registry writes its links in place)."""
 
-Known = Callable[[int, Compression], Iterable[Made]]
-"""What is known of layers whose tar has a size (bytes) and that were compressed in a way."""
+Known = Callable[[Layer], Iterable[Made]]
+"""What is known of how a layer may come out."""
 
 
 @frozen
@@ -98,13 +97,14 @@ def deliver(
     began = time.monotonic()
     for tag in tags:
         check_tag(tag)
-    if image.is_settled():
+    was_settled = image.is_settled()
+    if was_settled:
         digest = image.document().descriptor.digest
         if destination.holds(digest, tags):
             reports = [_reused(layer) for layer in image.all_layers()]
             return _delivery(destination, digest, tags, reports, 0, began)
     try:
-        reports, sent = _bring(image, destination, tags, listener, known, workers)
+        reports, sent = _bring(image, destination, tags, listener, known, workers, was_settled)
     except BaseException:
         destination.abandon()
         raise
@@ -119,8 +119,12 @@ def _bring(
     listener: Listener,
     known: Known | None,
     workers: int,
+    is_new: bool,
 ) -> tuple[list[LayerReport], int]:
-    """Blobs, manifests, tags; again from the start where the registry lacks blobs after all."""
+    """Blobs, manifests, tags; again from the start where the registry lacks blobs after all.
+
+    :param is_new: the image is known not to be there.
+    """
     images = image.images if isinstance(image, Index) else (image,)
     reports: list[LayerReport] = []
     sent = 0
@@ -130,6 +134,11 @@ def _bring(
         try:
             for each in images:
                 now += work.layers(each, {report.digest for report in now})
+            is_perhaps_there = not is_new and all(report.fate == "reused" for report in now)
+            if is_perhaps_there and destination.holds(image.document().descriptor.digest, tags):
+                return now, 0
+            is_new = True
+            for each in images:
                 config = each.config_blob()
                 sent += destination.put(config, _unheard).sent
                 blobs = [config.descriptor, *each.manifest().layers]
@@ -215,12 +224,11 @@ class _Work:
             return ExistingLayer(descriptor, layer.diff_id, layer.origin, layer.name)
         if layer.descriptor is not None:
             return layer
-        if layer.tar_size() <= _SMALL:
+        is_known = self._known is not None and layer.recognise(self._known(layer))
+        if not is_known and layer.tar_size() <= _SMALL:
             data = b"".join(self._until_stopped(layer.open()))
             if layer.descriptor is not None:
                 return Bytes(layer.name, layer.descriptor, data)
-        if self._known is not None:
-            layer.recognise(self._known(layer.tar_size(), layer.compression))
         return layer
 
     def _until_stopped(self, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
-from sematic.oci.base import Base
+from sematic.oci.base import LAYERS_ANNOTATION, Base
 from sematic.oci.errors import ManifestError
 from sematic.oci.layer import Bytes, ExistingLayer, Layer
 from sematic.oci.manifest import (
@@ -157,17 +157,21 @@ class Image:
             base["org.opencontainers.image.base.digest"] = self.base.digest
             if isinstance(self.base.source.reference, RegistryReference):  # no path of this machine
                 base["org.opencontainers.image.base.name"] = self.base.name
-        return {**base, **self.annotations}
+        own = self._own_layers()
+        return {**base, **({LAYERS_ANNOTATION: str(own)} if own else {}), **self.annotations}
+
+    def _own_layers(self) -> int:
+        """How many are not a base's, nor going to be one's; with those of a base that has some."""
+        if any(isinstance(layer, Layer) and layer.is_of_base for layer in self.layers):
+            return 0
+        return len(self.layers) + (len(self.base.own_layers) if self.base else 0)
 
     def _config_document(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(json.dumps(self.base.config)) if self.base else {}
         created = timestamp(source_date_epoch())
         history = self._base_history()
         diff_ids = [_settled(layer)[1] for layer in self.all_layers()]
-        history += [
-            {"created": created, "created_by": f"sematic-oci: {layer.name}"}
-            for layer in self.layers
-        ]
+        history += [{"created_by": layer.name} for layer in self.layers]
         document.update(self.platform.to_dict())
         document["created"] = created
         document["rootfs"] = {"type": "layers", "diff_ids": diff_ids}

@@ -16,9 +16,6 @@ from sematic.oci.values import field, frozen
 
 DEFAULT_COMPRESSION = Compression.parse("zstd")
 
-SIZE_ANNOTATION = "dev.sematic.tar-size"
-"""On every layer that is made here: the size of its tar (bytes)."""
-
 
 @frozen
 class Made:
@@ -48,8 +45,7 @@ class Layer:
     :param keep: told what came out whenever the layer was made.
     :param size: bytes of content, where it is known without making the entries.
     :param origin: who says that it lies there as it was made, if somebody else made it.
-    :param is_of_base: it is to lie below what :mod:`sematic.oci` puts on a base, whose descriptors
-        say how long their tars are.
+    :param is_of_base: it is to be a base's, and none of those that are put on one.
     """
 
     def __init__(
@@ -72,7 +68,7 @@ class Layer:
         self.made = made
         self.origin = origin
         self._keep = keep
-        self._is_of_base = is_of_base
+        self.is_of_base = is_of_base
         self.taken = 0
         """Bytes of its tar that have gone in, while it is made."""
         self._entries: Sequence[FileEntry] | None = None
@@ -106,13 +102,11 @@ class Layer:
             layer_media_type(self.compression.algorithm, self.format),
             self.made.digest,
             self.made.size,
-            {} if self._is_of_base else {SIZE_ANNOTATION: str(self.made.tar_size)},
         )
 
     def recognise(self, known: Iterable[Made]) -> bool:
         """Whether it is one of these, found by its tar without compressing anything."""
-        size = self.tar_size()
-        candidates = [made for made in known if made.tar_size == size]
+        candidates = list(known)
         if candidates:
             diff_id = hashlib.sha256()
             for chunk in self.tar():

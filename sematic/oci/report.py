@@ -133,11 +133,6 @@ def _left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
 
 def image_json(image: Base) -> dict[str, Any]:
     """An image, whatever made it."""
-    histories: list[dict[str, Any]] = [
-        entry for entry in image.config.get("history") or () if not entry.get("empty_layer")
-    ]
-    if len(histories) != len(image.manifest.layers):
-        histories = [{} for _ in image.manifest.layers]
     return {
         "reference": image.name,
         "digest": image.digest,
@@ -148,13 +143,13 @@ def image_json(image: Base) -> dict[str, Any]:
         "annotations": dict(image.manifest.annotations),
         "layers": [
             {
-                "name": str(history.get("created_by") or "").removeprefix("sematic-oci: "),
+                "name": name,
                 "media_type": layer.descriptor.media_type,
                 "digest": layer.descriptor.digest,
                 "size": layer.descriptor.size,
                 "diff_id": layer.diff_id,
             }
-            for layer, history in zip(image.layers, histories, strict=True)
+            for layer, name in zip(image.layers, image.layer_names(), strict=True)
         ],
         "size": sum(layer.descriptor.size for layer in image.layers),
     }

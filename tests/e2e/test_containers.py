@@ -277,3 +277,18 @@ def test_a_machine_that_remembers_nothing_sends_nothing_twice(
     assert first["sent"] > 10_000_000
     assert second["new"] == 1
     assert second["sent"] < 20_000
+
+
+def test_a_machine_that_remembers_nothing_asks_for_no_blob_of_the_same_image(
+    project: Path, environment: Path, docker_registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = f"{docker_registry.host}/one/twice"
+    arguments = ("push", project, "--python", environment, "--json", "--to", repository)
+    first = json.loads(sematic_oci(*arguments))
+    monkeypatch.setenv("SEMATIC_CACHE_DIR", str(project.parent / "a-third-cache"))
+    before = len(docker_registry.requests())
+    second = json.loads(sematic_oci(*arguments))
+    asked = [(method, path) for method, path, _ in docker_registry.requests()[before:]]
+    assert (second["digest"], second["sent"]) == (first["digest"], 0)
+    assert {method for method, _ in asked} <= {"HEAD", "GET"}
+    assert sum("/blobs/" in path for _, path in asked) == 1  # the config

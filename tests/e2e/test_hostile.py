@@ -131,7 +131,6 @@ def test_nothing_of_an_image_speaks_to_the_terminal(
     registry: ScriptedRegistry, tmp_path: Path
 ) -> None:
     evil = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b31m" + "x" * 1000
-    size = {"dev.sematic.tar-size": evil}
     run_config = {"Entrypoint": [evil], "Cmd": evil, "User": evil, "WorkingDir": evil}
     labels = {"Env": [evil], "Labels": {evil: evil}}
     made = {"created_by": evil}
@@ -140,8 +139,8 @@ def test_nothing_of_an_image_speaks_to_the_terminal(
         registry,
         {"os": evil, "created": evil, "config": {**run_config, **labels}, "history": [made]},
         (layer_media_type(""), b""),
-        annotations={evil: evil},
-        layers=[{**layer, "annotations": size}],
+        annotations={evil: evil, "dev.sematic.layers": evil},
+        layers=[layer],
     )
     shown = run(tmp_path, "inspect", reference)
     assert shown.code == 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from sematic.oci.blob import Blob, Progress, Receipt, Source
-from sematic.oci.errors import Denied, RegistryError
+from sematic.oci.errors import Denied, ManifestError, RegistryError
 from sematic.oci.events import Listener, ignore
-from sematic.oci.manifest import Descriptor, Document, is_digest
+from sematic.oci.manifest import Descriptor, Document, Manifest, is_digest
 from sematic.oci.memo import Forgetful, Memo
 from sematic.oci.reference import RegistryReference
 from sematic.oci.registry.auth import Authorizer
@@ -53,7 +54,12 @@ class Repository:
         return self._client.head_manifest(reference)
 
     def manifest(self, reference: str) -> Document:
-        return self._client.manifest(reference)
+        """What is read of an image is remembered as what is there."""
+        document = self._client.manifest(reference)
+        with suppress(ManifestError):  # of another kind
+            manifest = Manifest.from_document(document)
+            self._remember(document, [manifest.config, *manifest.layers])
+        return document
 
     def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
         return download(self._client, descriptor)

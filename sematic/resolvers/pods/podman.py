@@ -19,7 +19,6 @@ from urllib.parse import unquote, urlsplit
 from sematic.oci.base import Base, find_base
 from sematic.oci.cache import Cache
 from sematic.oci.errors import OCIError
-from sematic.oci.layer import SIZE_ANNOTATION
 from sematic.oci.manifest import OCI_INDEX, to_json
 from sematic.oci.places import open_source
 from sematic.oci.reference import LayoutReference, parse_reference
@@ -169,7 +168,7 @@ def _load(image: str) -> str:
         base = find_base(open_source(reference), Cache())
     except OCIError as error:
         raise PodsError(f"{image} cannot run in containers: {error}") from error
-    if all(SIZE_ANNOTATION in layer.descriptor.annotations for layer in base.layers):
+    if len(base.own_layers) == len(base.layers):
         raise PodsError(
             f"{image} has no base, and so no interpreter to run on in a container.\n"
             'Name one as [tool.sematic] base, as "python:3.11-slim".'

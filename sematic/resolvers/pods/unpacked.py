@@ -27,7 +27,7 @@ from sematic.oci.base import Base, find_base
 from sematic.oci.cache import Cache
 from sematic.oci.environment.interpreter import find_interpreter
 from sematic.oci.errors import OCIError
-from sematic.oci.layer import SIZE_ANNOTATION, ExistingLayer
+from sematic.oci.layer import ExistingLayer
 from sematic.oci.manifest import Platform
 from sematic.oci.places import open_source
 from sematic.oci.reference import parse_reference
@@ -97,10 +97,9 @@ def _own_layers(base: Base) -> list[ExistingLayer]:
     host = Platform.of_host()
     if not host.accepts(base.platform):
         raise PodsError(f"it is for {base.platform}, and this machine is {host}")
-    own = [layer for layer in base.layers if SIZE_ANNOTATION in layer.descriptor.annotations]
-    if not own:
+    if not base.own_layers:
         raise PodsError("no layer of it was made by sematic-oci; run it in containers")
-    return own
+    return list(base.own_layers)
 
 
 # Layers

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from sematic.oci.base import LAYERS_ANNOTATION
 from sematic.oci.delivery import deliver
 from sematic.oci.files import FileEntry
 from sematic.oci.image import Image
-from sematic.oci.layer import SIZE_ANNOTATION, ExistingLayer, Layer
+from sematic.oci.layer import ExistingLayer, Layer
 from sematic.oci.manifest import Platform, digest_of, layer_media_type
 from sematic.oci.runtime import SOURCE, ImagePython, runtime_environment, runtime_group
 from sematic.resolvers.pods import PodsError
@@ -209,8 +210,8 @@ def foreign(folder: Path, platform: Platform) -> str:
     reference = deliver(made, layout(folder / "images")).reference
     for path in (folder / "images" / "blobs" / "sha256").iterdir():
         data = path.read_bytes()
-        if SIZE_ANNOTATION.encode() in data:
-            changed = data.replace(SIZE_ANNOTATION.encode(), b"somebody.else")
+        if LAYERS_ANNOTATION.encode() in data:
+            changed = data.replace(LAYERS_ANNOTATION.encode(), b"somebody.else")
             other = put(folder / "images", "", changed)
             return reference.rpartition("@")[0] + "@" + other.digest
     raise LookupError(reference)
