@@ -131,16 +131,18 @@ def _bring(
     for left in reversed(range(_ROUNDS)):
         work = _Work(destination, listener, known, workers)
         now: list[LayerReport] = []
+        configs: list[Receipt] = []
         try:
             for each in images:
-                now += work.layers(each, {report.digest for report in now})
-            is_perhaps_there = not is_new and all(report.fate == "reused" for report in now)
+                layers, config = work.put(each, {report.digest for report in now})
+                now += layers
+                configs.append(config)
+            sent += sum(config.sent for config in configs)
+            is_perhaps_there = not is_new and all(put.fate == "reused" for put in [*now, *configs])
             if is_perhaps_there and destination.holds(image.document().descriptor.digest, tags):
                 return now, 0
             is_new = True
-            for each in images:
-                config = each.config_blob()
-                sent += destination.put(config, _unheard).sent
+            for each, config in zip(images, configs, strict=True):
                 blobs = [config.descriptor, *each.manifest().layers]
                 if isinstance(image, Index):
                     destination.add(each.document(), blobs)
@@ -179,18 +181,24 @@ class _Work:
         self._stopped = threading.Event()
         self._makers = threading.Semaphore(_MAKERS)
 
-    def layers(self, image: Image, brought: Collection[str]) -> list[LayerReport]:
-        """:param brought: digests of layers that another image of the delivery has brought."""
+    def put(self, image: Image, brought: Collection[str]) -> tuple[list[LayerReport], Receipt]:
+        """What became of the layers, and of the config, which goes as soon as it is known.
+
+        :param brought: digests of layers that another image of the delivery has brought.
+        """
         layers = image.all_layers()
         executor = ThreadPoolExecutor(self._workers, "layer")
+        config = _Once(lambda: executor.submit(self._config, image))
         futures: dict[int, Future[LayerReport]] = {}
         try:
             for number in sorted(range(len(layers)), key=lambda n: -_size(layers[n])):
-                futures[number] = executor.submit(self._layer, layers[number], image, brought)
+                work = layers[number], image, brought, config
+                futures[number] = executor.submit(self._layer, *work)
             wait(futures.values(), return_when=FIRST_EXCEPTION)
             for future in futures.values():
                 if future.done():
                     future.result()
+            receipt = config().result()
         except BaseException:
             self._stopped.set()
             self._destination.abandon()
@@ -200,11 +208,18 @@ class _Work:
             wait(begun, timeout=_LAST_SECONDS)
             raise
         executor.shutdown()
-        return [futures[number].result() for number in range(len(layers))]
+        return [futures[number].result() for number in range(len(layers))], receipt
 
-    def _layer(self, layer: AnyLayer, image: Image, brought: Collection[str]) -> LayerReport:
+    def _config(self, image: Image) -> Receipt:
+        return self._destination.put(image.config_blob(), _unheard)
+
+    def _layer(
+        self, layer: AnyLayer, image: Image, brought: Collection[str], config: _Once
+    ) -> LayerReport:
         self._listener(Started(layer.name, _size(layer)))
         blob, progress = self._blob(layer, image), self._progress(layer)
+        if image.is_settled():
+            config()  # it need not wait for the last layer to be sent
         if blob.descriptor is not None and blob.descriptor.digest in brought:
             receipt = Receipt(blob.descriptor, "reused")
         else:
@@ -252,6 +267,21 @@ class _Work:
     def _check(self) -> None:
         if self._stopped.is_set():
             raise _Stopped
+
+
+class _Once:
+    """Work that is begun when it is first asked for; threads share what comes of it."""
+
+    def __init__(self, begin: Callable[[], Future[Receipt]]) -> None:
+        self._begin = begin
+        self._lock = threading.Lock()
+        self._begun: Future[Receipt] | None = None
+
+    def __call__(self) -> Future[Receipt]:
+        with self._lock:
+            if self._begun is None:
+                self._begun = self._begin()
+            return self._begun
 
 
 class _Stopped(Exception):

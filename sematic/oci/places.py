@@ -54,10 +54,13 @@ class Places:
             return _layout(reference)
         return self._registries().repository(reference)
 
-    def destination(self, reference: Reference, image_name: str = "sematic") -> Destination:
+    def destination(
+        self, reference: Reference, image_name: str = "sematic", *, tag: str = ""
+    ) -> Destination:
         """Where an image can be delivered.
 
         :param image_name: the repository name that an image gets when its archive is loaded.
+        :param tag: will be asked for, so a registry may be asked at once.
         """
         if isinstance(reference, LayoutReference):
             return _layout(reference)
@@ -65,7 +68,10 @@ class Places:
             from sematic.oci.archive import Archive
 
             return Archive(reference, image_name)
-        return self._registries().repository(reference, push=True)
+        repository = self._registries().repository(reference, push=True)
+        if tag:
+            repository.expect(tag)
+        return repository
 
     def artifacts(self, reference: Reference) -> Repository | None:
         """Where artifacts can be kept beside images; None for what is no registry.

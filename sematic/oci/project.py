@@ -68,6 +68,9 @@ def _push(
     believes: bool,
 ) -> Delivery:
     """:param believes: what others say of layers."""
+    destination = places.destination(
+        settings.destination(), settings.name, tag=settings.all_tags()[0]
+    )
     built = build_all(
         project, settings, cache=cache, places=places, listener=listener, believes=believes
     )
@@ -77,7 +80,7 @@ def _push(
         check(each)
     delivery = deliver(
         Index([each.image for each in built]) if settings.is_index() else built[0].image,
-        places.destination(settings.destination(), settings.name),
+        destination,
         settings.all_tags(),
         listener=listener,
         known=Known(cache, _previous(settings, places)),

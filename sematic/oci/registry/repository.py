@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from sematic.oci.blob import Blob, Progress, Receipt, Source
@@ -43,6 +44,7 @@ class Repository:
         self._kept: dict[str, bool] = {}
         self._lock = threading.Lock()
         self._unmountable: set[str] = set()
+        self._expected: dict[str, Future[str | None]] = {}
 
     @property
     def reference(self) -> RegistryReference:
@@ -70,9 +72,21 @@ class Repository:
 
     # As a destination
 
+    def expect(self, tag: str) -> None:
+        """Ask at once what a tag stands for, if this machine has delivered here before.
+
+        What it stands for then is most often what this machine delivered last, and proves all
+        that is remembered of that; and it may be what :meth:`holds` is to be asked about.
+        """
+        if self._memo.recall(self._own_key) is None:
+            return
+        aside = ThreadPoolExecutor(1, "tag")
+        self._expected[tag] = aside.submit(self.head, tag)
+        aside.shutdown(wait=False)
+
     def holds(self, digest: str, tags: Sequence[str]) -> bool:
         """One request for each tag: a tag that stands for the manifest proves that it is there."""
-        return all(self.head(reference) == digest for reference in tags or (digest,))
+        return all(self._stands_for(reference) == digest for reference in tags or (digest,))
 
     def has(self, descriptor: Descriptor) -> bool:
         if descriptor.is_elsewhere:
@@ -117,6 +131,18 @@ class Repository:
         """Wait for nothing any more. Every put that failed cancels its own upload."""
         self._client.transport.stop()
 
+    def _stands_for(self, tag: str) -> str | None:
+        """What a tag stands for, or stood for when it was expected to be asked for."""
+        expected = self._expected.pop(tag, None)
+        return expected.result() if expected else self.head(tag)
+
+    def _is_there_still(self, digest: str) -> bool:
+        """Whether a manifest is there; what a tag was found to stand for is."""
+        expected = [*self._expected.values()]
+        if any(not each.exception() and each.result() == digest for each in expected):
+            return True
+        return self.head(digest) == digest
+
     def _remember(self, manifest: Document, blobs: Iterable[Descriptor]) -> None:
         digest = manifest.descriptor.digest.encode()
         self._memo.remember_all({self._key(blob): digest for blob in blobs})
@@ -155,7 +181,7 @@ class Repository:
         digest = remembered.decode()
         with self._lock:
             if digest not in self._kept:
-                self._kept[digest] = is_digest(digest) and self.head(digest) == digest
+                self._kept[digest] = is_digest(digest) and self._is_there_still(digest)
             return self._kept[digest]
 
     @property

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -233,6 +234,52 @@ def test_what_is_remembered_can_be_doubted(scripted: ScriptedRegistry, opened: O
     repository.doubt()
     assert not repository.has(known().descriptor)
     assert repository.put(known(), unheard).fate == "new"
+
+
+def test_a_tag_that_is_expected_is_asked_for_once(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    memo = Forgetful()
+    opened(memo=memo).finish(IMAGE, ["v1"], [known().descriptor])
+    before = len(scripted.asked())
+    repository = opened(memo=memo)
+    repository.expect("v1")
+    assert repository.has(known().descriptor)  # as it is of the image that the tag stands for
+    assert repository.holds(DIGEST, ["v1"])
+    assert [str(asked) for asked in scripted.asked()[before:]] == ["HEAD /v2/team/app/manifests/v1"]
+
+
+def test_a_tag_that_stands_for_another_image_proves_nothing(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    memo = Forgetful()
+    opened(memo=memo).finish(IMAGE, ["v1"], [known().descriptor])
+    scripted.manifests["team/app", "v1"] = OCI_MANIFEST, b"{}"
+    del scripted.manifests["team/app", DIGEST]
+    repository = opened(memo=memo)
+    repository.expect("v1")
+    assert not repository.has(known().descriptor)
+    assert not repository.holds(DIGEST, ["v1"])
+
+
+def test_a_repository_that_is_new_here_expects_nothing(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    opened(memo=Forgetful()).expect("v1")
+    assert not scripted.requests
+
+
+def test_a_small_layer_and_the_config_go_at_the_same_time(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def meet(request: Request) -> None:
+        both.wait()  # breaks where one waits for the other
+
+    scripted.script("PUT", "/uploads/", meet, times=2)
+    deliver(Image(AMD64).append(layer("one")), opened(), ["v1"])
+    assert len(scripted.asked("PUT", "/uploads/")) == 2
 
 
 def test_a_foreign_layer_stays_where_it_is(
