@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -56,7 +55,7 @@ def _push(options: argparse.Namespace) -> int:
     if options.json:
         from sematic.oci.report import delivery_json
 
-        print(json.dumps(delivery_json(delivery, notes), indent=2))
+        _print_json(delivery_json(delivery, notes))
     else:
         print(delivery.reference)
     return 0
@@ -76,7 +75,7 @@ def _plan(options: argparse.Namespace) -> int:
     destination = open_destination(settings.destination(), memo=cache)
     plans = [plan_json(each, destination) for each in built]
     if options.json:
-        print(json.dumps(plans if settings.is_index() else plans[0], indent=2))
+        _print_json(plans if settings.is_index() else plans[0])
     else:
         texts = ["\n".join(plan_text(p, b.left_out)) for p, b in zip(plans, built, strict=True)]
         print("\n\n".join(texts))
@@ -112,7 +111,10 @@ def _inspect(options: argparse.Namespace) -> int:
     cache = Cache()
     source = open_source(parse_reference(options.reference), memo=cache)
     image = image_json(find_base(source, cache, platform))
-    print(json.dumps(image, indent=2) if options.json else "\n".join(image_text(image)))
+    if options.json:
+        _print_json(image)
+    else:
+        print("\n".join(image_text(image)))
     return 0
 
 
@@ -161,6 +163,12 @@ def _cache_prune(options: argparse.Namespace) -> int:
     days = 0 if options.all else options.days
     print(f"forgot {Cache().prune(days)} things")
     return 0
+
+
+def _print_json(document: object) -> None:
+    import json
+
+    print(json.dumps(document, indent=2))
 
 
 def _settings(options: argparse.Namespace) -> Settings:

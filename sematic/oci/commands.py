@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -73,6 +72,8 @@ def leave(code: int) -> NoReturn:
 
 
 def _log(debug: bool) -> None:
+    import logging  # which takes a while, in which another process looks at files
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for name in ("azure", "botocore", "google", "msal", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they say it again when they raise

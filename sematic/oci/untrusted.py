@@ -6,7 +6,6 @@ mean one thing here and another elsewhere, or speak to the user's terminal.
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -25,6 +24,8 @@ def parse_json(data: bytes) -> Any:
     :raises ValueError: it is none, or none that is taken from strangers: it has too many values
         or too many within each other, a name twice, or what is no number or text elsewhere.
     """
+    import json  # errors are shown without
+
     if len(data) > MOST_BYTES or sum(map(data.count, (b"[", b"{", b","))) > _MOST_VALUES:
         raise ValueError("it is too large")
     text = data.decode()
