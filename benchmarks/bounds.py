@@ -30,7 +30,7 @@ class Bound:
 BOUNDS: Mapping[str, Bound] = {
     "cold": Bound(3_900_000, 48, 14, 65_000_000),
     "no change": Bound(700, 2, 0, 40_000_000, 205),
-    "one file edited": Bound(20_000, 7, 1, 42_000_000, 220),
+    "one file edited": Bound(20_000, 7, 1, 42_000_000, 210),
     "ten files edited": Bound(70_000, 14, 4, 60_000_000),
     "one file added": Bound(35_000, 8, 1, 42_000_000),
     "distribution upgraded": Bound(500_000, 9, 1, 45_000_000),
