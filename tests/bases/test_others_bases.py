@@ -44,6 +44,7 @@ class Workshop:
     def bootstrap(self, suite: str, *packages: str) -> Path:
         root = self.folder / f"{suite}-{len(packages)}"
         command = [
+            *("unshare", "--mount"),  # its mounts are seen by nobody who removes the folder
             "mmdebstrap",
             "--quiet",
             "--mode=root",

@@ -17,7 +17,7 @@ PROGRAM = "qemu-aarch64-static"
 
 # The head of an ELF program or library of arm64, and which of its bits count (binfmt_misc).
 _MAGIC = r"\x7f\x45\x4c\x46\x02\x01\x01" + r"\x00" * 9 + r"\x02\x00\xb7\x00"
-_MASK = r"\xff" * 16 + r"\xfe\xff\xff\xff"
+_MASK = r"\xff" * 7 + r"\x00" + r"\xff" * 8 + r"\xfe\xff\xff\xff"  # of whatever OS ABI
 _ENTER = """\
 set -e
 register=/proc/sys/fs/binfmt_misc
