@@ -80,6 +80,12 @@ def test_bytes_requests_and_memory_are_ours() -> None:
     assert found["science: every scenario", "at most 150 MB of memory"][1]
 
 
+def test_memory_of_others_programs_is_not_ours() -> None:
+    import_ = replace(EDIT, scenario="first import", rss=2 * 10**8)
+    key = "science: every scenario", "at most 150 MB of memory"
+    assert reached(EDIT, import_)[key] == ("100 MB (one file edited, sematic-oci)", True)
+
+
 def test_an_upgrade_is_held_against_the_bytes_of_the_distribution() -> None:
     upgrade = replace(EDIT, scenario="distribution upgraded", sent=1200)
     key = "science: distribution upgraded", "at most 1.1x the bytes of the distribution"
