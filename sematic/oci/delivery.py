@@ -138,7 +138,8 @@ def _bring(
                 now += layers
                 configs.append(config)
             sent += sum(config.sent for config in configs)
-            is_perhaps_there = not is_new and all(put.fate == "reused" for put in [*now, *configs])
+            fates = {put.fate for put in now} | {put.fate for put in configs}
+            is_perhaps_there = not is_new and fates == {"reused"}
             if is_perhaps_there and destination.holds(image.document().descriptor.digest, tags):
                 return now, 0
             is_new = True
