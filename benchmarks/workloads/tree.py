@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,8 @@ class Tree:
     _upgrade: int = field(default=0)
 
     def edit_file(self, number: int) -> None:
-        self._edit(["main.py"], number)
+        """A module of which half of the others are smaller."""
+        self._edit([self._middling], number)
 
     def edit_ten_files(self, number: int) -> None:
         """In ten packages."""
@@ -92,6 +94,13 @@ class Tree:
             text = f"{original}# edit {number}\n"
             if (self.project / path).read_text() != text:
                 (self.project / path).write_text(text)
+
+    @cached_property
+    def _middling(self) -> str:
+        sized = sorted(
+            ((self.origin.project / path).stat().st_size, path) for path in self._modules()
+        )
+        return sized[len(sized) // 2][1]
 
     def _modules(self) -> Iterable[str]:
         return modules(self.origin.recipe.files, self.origin.recipe.packages)

@@ -41,6 +41,9 @@ class Archive:
     def has(self, descriptor: Descriptor) -> bool:
         return False
 
+    def remembers(self, descriptor: Descriptor) -> bool:
+        return False
+
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         if not self._path.parent.is_dir():
             raise PlaceError(f"cannot write {self._path}: there is no folder {self._path.parent}")

@@ -91,6 +91,9 @@ class Destination(Protocol):
     def has(self, descriptor: Descriptor) -> bool:
         """Whether a blob is there, as far as can be known without sending anything."""
 
+    def remembers(self, descriptor: Descriptor) -> bool:
+        """Whether a blob is known to be there without asking for it: false is no answer."""
+
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         """See to it that a blob is there.
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sematic.oci.events import Event, Listener
     from sematic.oci.settings import Settings
 
+_LARGE = 4 << 20
+"""A layer of more bytes is made as it is sent, not in memory at once."""
+
 # What the commands need is imported when one runs: an environment is looked at meanwhile.
 
 
@@ -213,7 +216,7 @@ def _write_reference(path: str, reference: str) -> None:
 
 
 def _noting(show: Listener, notes: list[str]) -> Listener:
-    from sematic.oci.events import Moved, Noticed
+    from sematic.oci.events import Noticed, Started
 
     is_small = True
 
@@ -221,8 +224,8 @@ def _noting(show: Listener, notes: list[str]) -> Listener:
         nonlocal is_small
         if isinstance(event, Noticed):
             notes.append(event.message)
-        elif is_small and isinstance(event, Moved) and event.fraction < 1:
-            from sematic.oci.memory import give_back_large
+        elif is_small and isinstance(event, Started) and event.size > _LARGE:
+            from sematic.oci.memory import give_back_large  # before it has buffers
 
             is_small = False
             give_back_large()

@@ -190,9 +190,13 @@ class _Work:
         layers = image.all_layers()
         executor = ThreadPoolExecutor(self._workers, "layer")
         config = _Once(lambda: executor.submit(self._config, image))
+        reports: dict[int, LayerReport] = {}
         futures: dict[int, Future[LayerReport]] = {}
         try:
-            for number in sorted(range(len(layers)), key=lambda n: -_size(layers[n])):
+            for number in sorted(range(len(layers)), key=lambda n: _turn(layers[n])):
+                if self._is_there(layers[number], brought):
+                    reports[number] = self._reused(layers[number])
+                    continue
                 work = layers[number], image, brought, config
                 futures[number] = executor.submit(self._layer, *work)
             wait(futures.values(), return_when=FIRST_EXCEPTION)
@@ -209,10 +213,21 @@ class _Work:
             wait(begun, timeout=_LAST_SECONDS)
             raise
         executor.shutdown()
-        return [futures[number].result() for number in range(len(layers))], receipt
+        reports |= {number: future.result() for number, future in futures.items()}
+        return [reports[number] for number in range(len(layers))], receipt
 
     def _config(self, image: Image) -> Receipt:
         return self._destination.put(image.config_blob(), _unheard)
+
+    def _is_there(self, layer: AnyLayer, brought: Collection[str]) -> bool:
+        if layer.descriptor is None:
+            return False
+        return layer.descriptor.digest in brought or self._destination.remembers(layer.descriptor)
+
+    def _reused(self, layer: AnyLayer) -> LayerReport:
+        report = _reused(layer)
+        self._listener(Finished(report.name, report.fate, report.sent, report.size))
+        return report
 
     def _layer(
         self, layer: AnyLayer, image: Image, brought: Collection[str], config: _Once
@@ -287,6 +302,11 @@ class _Once:
 
 class _Stopped(Exception):
     """Another layer failed, or the user interrupted: there is no use in going on."""
+
+
+def _turn(layer: AnyLayer) -> tuple[bool, int]:
+    """Those that are yet to be made come first, and large ones before small ones."""
+    return layer.descriptor is not None, -_size(layer)
 
 
 def _size(layer: AnyLayer) -> int:

@@ -11,7 +11,7 @@ from sematic.oci.values import frozen
 
 @frozen
 class Started:
-    """A layer is being delivered.
+    """A layer is being delivered. Of one that is known to be there only the end is told.
 
     :param size: bytes to come: compressed where that is known, else before compression.
     """

@@ -128,6 +128,9 @@ class Layout:
         except OSError:
             return False
 
+    def remembers(self, descriptor: Descriptor) -> bool:
+        return self.has(descriptor)
+
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         descriptor = blob.descriptor
         if descriptor is not None and self.has(descriptor):

