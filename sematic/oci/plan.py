@@ -160,7 +160,7 @@ def _whole_folder(size: int) -> int:
     """
     if size <= _LARGE_TREE:
         return -1
-    return min(_LARGE_FILE, max(_LARGE_FOLDER, 1 << size.bit_length() - 9))
+    return min(_LARGE_FILE, max(_LARGE_FOLDER, 1 << size.bit_length() >> 9))
 
 
 def _source_groups(

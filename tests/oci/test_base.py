@@ -261,7 +261,7 @@ def test_the_layers_of_a_base_with_a_label_are_never_asked_for(
     base_in_registry: str, asked: Callable[[], list[str]]
 ) -> None:
     found = base(base_in_registry)
-    assert python(found) == BasePython("3.11", "/usr/bin/python3", "glibc")
+    assert python(found) == BasePython("3.11", "/usr/bin/python3", "glibc", "2.36")
     layers = [each.descriptor.digest for each in found.layers]
     assert not [line for line in asked() if any(digest in line for digest in layers)]
 

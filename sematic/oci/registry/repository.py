@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from sematic.oci.blob import Blob, Progress, Receipt, Source
 from sematic.oci.errors import Denied, ManifestError, RegistryError
@@ -22,6 +22,9 @@ from sematic.oci.registry.referrers import announce
 from sematic.oci.registry.routes import Routes
 from sematic.oci.registry.transport import Transport
 from sematic.oci.registry.uploads import Uploads
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _SMALL = 256 << 10
 
@@ -80,6 +83,8 @@ class Repository:
         """
         if self._memo.recall(self._own_key) is None:
             return
+        from concurrent.futures import ThreadPoolExecutor
+
         aside = ThreadPoolExecutor(1, "tag")
         self._expected[tag] = aside.submit(self.head, tag)
         aside.shutdown(wait=False)

@@ -53,7 +53,7 @@ def test_an_index_shares_the_layers_of_pure_wheels(
     assert digests["pure 1.0"] <= amd64 & arm64
     assert not digests["native 1.0"] & amd64 & arm64
     new = [layer.name for layer in delivery.layers if layer.fate == "new"]
-    assert sorted(new) == ["native 1.0", "native 1.0", "pure 1.0", "runtime", "source ., app"]
+    assert sorted(new) == ["native 1.0", "native 1.0", "pure 1.0", "runtime", "source . and 1 more"]
     again = push(project, settings, cache=Cache(tmp_path / "cache"))
     assert (again.digest, again.sent) == (delivery.digest, 0)
 
