@@ -34,17 +34,22 @@ class Repository:
 
     :param memo: keeps which blobs have been seen in it, and the manifest that they are blobs of:
         while that is there they are, and are not asked for.
+    :param kept: manifests (``NAME@DIGEST``) of which it is known whether they are still there.
     """
 
     def __init__(
-        self, reference: RegistryReference, client: RegistryClient, memo: Memo | None = None
+        self,
+        reference: RegistryReference,
+        client: RegistryClient,
+        memo: Memo | None = None,
+        kept: dict[str, bool] | None = None,
     ) -> None:
         self._reference = reference
         self._client = client
         self._memo = memo or Forgetful()
         self._uploads = Uploads(client)
         self._is_doubting = False
-        self._kept: dict[str, bool] = {}
+        self._kept = {} if kept is None else kept
         self._lock = threading.Lock()
         self._unmountable: set[str] = set()
         self._expected: dict[str, Future[str | None]] = {}
@@ -59,8 +64,9 @@ class Repository:
         return self._client.head_manifest(reference)
 
     def manifest(self, reference: str) -> Document:
-        """What is read of an image is remembered as what is there."""
+        """What is read of an image is remembered as what is there, and is not asked for again."""
         document = self._client.manifest(reference)
+        self._kept[self._name(document.descriptor.digest)] = True
         with suppress(ManifestError):  # of another kind
             manifest = Manifest.from_document(document)
             self._remember(document, [manifest.config, *manifest.layers])
@@ -145,11 +151,17 @@ class Repository:
         return expected.result() if expected else self.head(tag)
 
     def _is_there_still(self, digest: str) -> bool:
-        """Whether a manifest is there; what a tag was found to stand for is."""
+        """Whether a manifest is there; what a tag was found to stand for is.
+
+        It only spares questions: where that cannot be known, blobs are asked for.
+        """
         expected = [*self._expected.values()]
         if any(not each.exception() and each.result() == digest for each in expected):
             return True
-        return self.head(digest) == digest
+        try:
+            return self.head(digest) == digest
+        except RegistryError:
+            return False
 
     def _remember(self, manifest: Document, blobs: Iterable[Descriptor]) -> None:
         digest = manifest.descriptor.digest.encode()
@@ -185,16 +197,20 @@ class Repository:
             return False
         digest = remembered.decode()
         with self._lock:
-            if digest not in self._kept:
-                self._kept[digest] = is_digest(digest) and self._is_there_still(digest)
-            return self._kept[digest]
+            name = self._name(digest)
+            if name not in self._kept:
+                self._kept[name] = is_digest(digest) and self._is_there_still(digest)
+            return self._kept[name]
 
     @property
     def _own_key(self) -> str:
         return f"delivered:{self._reference.name}"
 
+    def _name(self, digest: str) -> str:
+        return f"{self._reference.name}@{digest}"
+
     def _key(self, descriptor: Descriptor) -> str:
-        return f"blob:{self._reference.name}@{descriptor.digest}"
+        return f"blob:{self._name(descriptor.digest)}"
 
     def _mount(self, descriptor: Descriptor, source: Source | None) -> tuple[bool, str | None]:
         """Whether a blob could be linked here from its source, and the upload opened instead."""
@@ -238,6 +254,7 @@ class Registries:
         patience: Patience | None = None,
     ) -> None:
         self._memo = memo
+        self._kept: dict[str, bool] = {}
         self._transport = Transport(
             Routes(insecure), patience=patience, listener=listener, memo=memo
         )
@@ -257,7 +274,7 @@ class Registries:
         client = RegistryClient(
             reference.host, reference.repository, self._transport, self._authorizer, push=push
         )
-        return Repository(reference, client, memo or self._memo)
+        return Repository(reference, client, memo or self._memo, self._kept)
 
 
 def open_repository(
