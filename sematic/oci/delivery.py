@@ -193,7 +193,7 @@ class _Work:
         reports: dict[int, LayerReport] = {}
         futures: dict[int, Future[LayerReport]] = {}
         try:
-            for number in sorted(range(len(layers)), key=lambda n: _turn(layers[n])):
+            for number in sorted(range(len(layers)), key=lambda n: -_size(layers[n])):
                 if self._is_there(layers[number], brought):
                     reports[number] = self._reused(layers[number])
                     continue
@@ -302,11 +302,6 @@ class _Once:
 
 class _Stopped(Exception):
     """Another layer failed, or the user interrupted: there is no use in going on."""
-
-
-def _turn(layer: AnyLayer) -> tuple[bool, int]:
-    """Those that are yet to be made come first, and large ones before small ones."""
-    return layer.descriptor is not None, -_size(layer)
 
 
 def _size(layer: AnyLayer) -> int:

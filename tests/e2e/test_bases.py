@@ -160,10 +160,10 @@ def test_a_distribution_that_comes_changes_or_goes_is_one_layer(
     push()
     pip_install(venv, "--upgrade", write_distribution(tmp_path / "beta", "2.0"))
     (upgraded,) = push()
-    assert upgraded.startswith("distributions") and "beta 2.0" in upgraded
+    assert upgraded == "beta 2.0"
     pip_install(venv, write_distribution(tmp_path / "epsilon"))
     (added,) = push()
-    assert added.startswith("distributions") and "epsilon 1.0" in added
+    assert added == "epsilon 1.0"
     shutil.rmtree(site_packages(venv) / "epsilon")
     shutil.rmtree(site_packages(venv) / "epsilon-1.0.dist-info")
     assert push() == []
