@@ -31,6 +31,7 @@ PACKAGES = "packages"
 """The folder beside it with what bases are made of, which may be lost as well."""
 
 _DAY = 86400
+_WAIT = 10.0  # seconds that another process may take
 _KEEP_DAYS = 30
 _TABLES = """
 create table if not exists memo (
@@ -174,7 +175,7 @@ class Cache:
     def _connect(self) -> sqlite3.Connection:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            return self._open(str(self._path))
+            return self._open_in_turn()
         except sqlite3.OperationalError as error:
             return self._without(error)
         except sqlite3.DatabaseError as error:
@@ -182,10 +183,21 @@ class Cache:
         except OSError as error:
             return self._without(error)
 
+    def _open_in_turn(self) -> sqlite3.Connection:
+        """Of many that make the file at once, SQLite lets some fail without waiting."""
+        until = time.monotonic() + _WAIT
+        while True:
+            try:
+                return self._open(str(self._path))
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
     @staticmethod
     def _open(path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            path, timeout=10, isolation_level=None, check_same_thread=False
+            path, timeout=_WAIT, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("pragma journal_mode = wal")
