@@ -39,9 +39,12 @@ def fact(status: os.stat_result) -> Fact:
     )
 
 
-def facts_below(base: str | bytes, paths: Iterable[str | bytes]) -> list[Fact]:
+def facts_below(
+    base: str | bytes, paths: Iterable[str | bytes], *, follow: bool = True
+) -> list[Fact]:
     """Facts of many files below a folder: relative to an open one, stat() is a fifth quicker.
 
+    :param follow: links to what they lead to.
     :raises OSError: one of them is gone, or cannot be looked at.
     """
     stat = os.stat
@@ -50,7 +53,7 @@ def facts_below(base: str | bytes, paths: Iterable[str | bytes]) -> list[Fact]:
         return [
             (s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino, s.st_mode)
             for path in paths
-            for s in [stat(path, dir_fd=descriptor)]
+            for s in [stat(path, dir_fd=descriptor, follow_symlinks=follow)]
         ]
     finally:
         os.close(descriptor)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sematic.oci.errors import FileChanged, FileError
 from sematic.oci.files import FileEntry, LeftOut, stamp_of
 from sematic.oci.tree.decisions import IN, KEY, Decisions
 from sematic.oci.tree.ignore import Rules, Scope, Verdict
 from sematic.oci.tree.links import Link, Region, judge, special
-from sematic.oci.tree.listing import Fact, Listing, facts_there
+from sematic.oci.tree.listing import Listing, facts_there
 from sematic.oci.tree.rules import PRIVATE_KEY, secret_on_way
 from sematic.oci.values import frozen
+
+if TYPE_CHECKING:
+    from sematic.oci.environment.look import Fact
 
 
 @frozen

@@ -5,20 +5,16 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-from collections.abc import Iterable
-from operator import attrgetter
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
+from sematic.oci.environment.look import facts_below
 from sematic.oci.errors import FileError
+
+if TYPE_CHECKING:
+    from sematic.oci.environment.look import Fact
 
 Kind = Literal["f", "d", "l", "s"]
 """A file, a folder, a link, or what is none of these (a socket, a FIFO, a device)."""
-
-Fact: TypeAlias = "tuple[int, int, int, int, int]"
-"""A stamp, and the mode."""
-
-_fact = attrgetter("st_mtime_ns", "st_ctime_ns", "st_size", "st_ino", "st_mode")
-
 
 NOTED = frozenset((".gitignore", ".sematicignore", "pyvenv.cfg", "conda-meta"))
 """Names of files and folders that say something of the folder they are in."""
@@ -70,26 +66,13 @@ def list_folder(folder: str) -> Listing | None:
     return Listing([name for name in names if name not in others] if odd else names, others)
 
 
-def facts_of(folder: str, names: Iterable[str]) -> list[Fact]:
-    """What stat() says of names in a folder, not following links.
-
-    :raises OSError: one of them is gone, or cannot be looked at.
-    """
-    look = os.lstat
-    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    try:
-        return [_fact(look(name, dir_fd=descriptor)) for name in names]
-    finally:
-        os.close(descriptor)
-
-
 def facts_there(folder: str, names: list[str]) -> tuple[list[str], list[Fact]]:
     """Those names that have not gone in the meantime, and what stat() says of them.
 
     :raises FileError: one of them cannot be looked at.
     """
     try:
-        return names, facts_of(folder, names)
+        return names, facts_below(folder, names, follow=False)
     except FileNotFoundError:
         if len(names) == 1:
             return [], []

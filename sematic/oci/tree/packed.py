@@ -6,10 +6,14 @@ import hashlib
 import marshal
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from sematic.oci.environment.look import facts_below
 from sematic.oci.errors import FileChanged
 from sematic.oci.files import FileEntry, FileGroup
-from sematic.oci.tree.listing import Fact, facts_of
+
+if TYPE_CHECKING:
+    from sematic.oci.environment.look import Fact
 
 
 class Packed:
@@ -77,7 +81,7 @@ class Packed:
 
     def _look_again(self, names: Sequence[str]) -> list[Fact]:
         try:
-            facts = facts_of(self._host, names) if names else []
+            facts = facts_below(self._host, names, follow=False) if names else []
         except OSError as error:
             path = os.path.join(self._host, os.fsdecode(error.filename))
             raise FileChanged(f"cannot look at {path} any more: {error.strerror}") from None
