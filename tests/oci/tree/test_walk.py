@@ -358,21 +358,30 @@ def test_a_memo_that_holds_nonsense_is_no_memo(root: Path) -> None:
     assert files(walk(root, memo=memo)) == ["a"]
 
 
+def change(root: Path, dice: random.Random, gone: float = 0.2) -> bool:
+    """Make, edit or remove a file somewhere, or an ignore file; whether that could be done.
+
+    :param gone: how often one is removed.
+    """
+    names = ["a", "b", "c.tmp", "d", ".env", "__pycache__", "e.pem"]
+    path = root / "/".join(dice.choices(names, k=dice.randint(1, 3)))
+    try:
+        if dice.random() < gone:
+            path.unlink()
+        elif dice.random() < 0.2:
+            write(path.parent, ".gitignore", text=dice.choice(names))
+        else:
+            write(path.parent, path.name, text=dice.choice([KEY, "x"]))
+    except OSError:
+        return False
+    return True
+
+
 def test_random_changes_are_seen(root: Path) -> None:
     memo, dice = Forgetful(), random.Random(7)
-    names = ["a", "b", "c.tmp", "d", ".env", "__pycache__", "e.pem"]
     for _ in range(60):
-        path = root / "/".join(dice.choices(names, k=dice.randint(1, 3)))
-        try:
-            if dice.random() < 0.2:
-                path.unlink()
-            elif dice.random() < 0.2:
-                write(path.parent, ".gitignore", text=dice.choice(names))
-            else:
-                write(path.parent, path.name, text=dice.choice([KEY, "x"]))
-        except OSError:
-            continue
-        assert walk(root, memo=memo) == walk(root)
+        if change(root, dice):
+            assert walk(root, memo=memo) == walk(root)
 
 
 def test_three_hundred_known_files_take_milliseconds(root: Path) -> None:
