@@ -227,6 +227,33 @@ def test_what_is_remembered_is_not_believed_once_its_manifest_is_gone(
     assert scripted.log()[before].startswith("HEAD /v2/team/app/blobs/")
 
 
+def test_where_a_remembered_manifest_cannot_be_asked_for_its_blobs_are(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    memo = Forgetful()
+    blob = known(bytes(1000))
+    first = opened(memo=memo)
+    first.put(blob, unheard)
+    first.finish(IMAGE, ["v1"], [blob.descriptor])
+    scripted.script("HEAD", "/manifests/", Reply(403))
+    before = len(scripted.asked())
+    assert opened(memo=memo).put(blob, unheard).fate == "reused"
+    methods = [line.split("/v2/team/app/")[1].split("/")[0] for line in scripted.log()[before:]]
+    assert methods == ["manifests", "blobs"]
+
+
+def test_a_manifest_that_was_read_is_not_asked_for_again(
+    scripted: ScriptedRegistry, opened: Opener
+) -> None:
+    memo = Forgetful()
+    opened(memo=memo).finish(IMAGE, ["v1"], [known().descriptor])
+    repository = opened(memo=memo)
+    repository.manifest("v1")
+    before = len(scripted.asked())
+    assert repository.put(known(), unheard).fate == "reused"
+    assert scripted.log()[before:] == []
+
+
 def test_what_is_remembered_can_be_doubted(scripted: ScriptedRegistry, opened: Opener) -> None:
     memo = Forgetful()
     opened(memo=memo).finish(IMAGE, [], [known().descriptor])
