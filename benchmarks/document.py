@@ -21,9 +21,10 @@ that others use for it. This page is written by the run:
 $ python -m benchmarks --with-torch --write docs/benchmarks.md
 ```
 
-It takes less than an hour. `nox -s bench -- --with-torch --write docs/benchmarks.md` does the same
-in an environment of its own, and brings the tools first (`python -m benchmarks.install`; for
-Kubernetes, `python -m tests.peers.kubernetes.build`). Parts can be chosen and put together;
+It is planned to take some fifty minutes on two idle CPUs.
+`nox -s bench -- --with-torch --write docs/benchmarks.md` does the same in an environment of its
+own, and brings the tools first (`python -m benchmarks.install`; for Kubernetes,
+`python -m tests.peers.kubernetes.build`). Parts can be chosen and put together;
 `python -m benchmarks --help` says how.
 """
 _METHOD = """\
