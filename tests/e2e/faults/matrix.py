@@ -138,17 +138,16 @@ def baselines(ground: Ground) -> list[Baseline]:
         rows = tuple(_rows(found))
         seen = {each.rows[at].what for each in made for at in each.shown}
         shown = tuple(
-            at for at, row in enumerate(rows) if row.what not in seen or _is_proof(push, rows, at)
+            at for at, row in enumerate(rows) if row.what not in seen or _is_proof(rows, at)
         )
         made.append(Baseline(push, rows, shown, found.image))
     return made
 
 
-def _is_proof(push: Push, rows: Sequence[Row], at: int) -> bool:
+def _is_proof(rows: Sequence[Row], at: int) -> bool:
     """Whether a blob is asked for because the answer to it was lost."""
-    before = rows[at - 1]
-    is_same = (rows[at].kind, before.kind) == ("HEAD blob", "PUT blob")
-    return bool(push.beginning) and is_same and rows[at].subject == before.subject
+    sent = {row.subject for row in rows[:at] if row.kind == "PUT blob"}
+    return rows[at].kind == "HEAD blob" and rows[at].subject in sent
 
 
 def _rows(outcome: Outcome) -> Iterator[Row]:
