@@ -78,10 +78,16 @@ def main(project: str, cache: str = "") -> None:
         return
     os.environ["SEMATIC_CACHE_DIR"] = cache
     from sematic.oci.cache import Cache
+    from sematic.oci.environment.looking import look_file, looking
     from sematic.oci.tree.walk import find_tree
 
     memo = Cache()
-    print(json.dumps(asdict(measured(lambda: find_tree(project, memo=memo)))))
+
+    def look() -> None:
+        with looking(look_file(memo.folder, project, "tree")) as beside:
+            find_tree(project, memo=memo, beside=beside)
+
+    print(json.dumps(asdict(measured(look))))
 
 
 if __name__ == "__main__":

@@ -29,8 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     options = read_options(sys.argv[1:] if arguments is None else arguments)
     command = _COMMANDS[options.command]
-    if command in (_push, _plan) and not (options.no_environment or options.requirements):
-        start(look_file(cache_folder(), options.project))
+    if command in (_push, _plan):
+        start(look_file(cache_folder(), options.project, "tree"))
+        if not (options.no_environment or options.requirements):
+            start(look_file(cache_folder(), options.project, "environment"))
     comfort = "; the next push carries on" if command is _push else ""
     return perform(
         lambda: command(options),

@@ -38,23 +38,31 @@ class ProjectFiles:
 
 
 def find_project_files(
-    project: Path, settings: Settings, cache: Cache, beside: Looking
+    project: Path, settings: Settings, cache: Cache, at_tree: Looking, at_environment: Looking
 ) -> ProjectFiles:
     """The environment, the project, and source trees of editable installs outside it.
 
     Where the settings name requirements there is no environment.
 
-    :param beside: looks at the environment's files meanwhile.
+    :param at_tree: looks at the project's files meanwhile.
+    :param at_environment: looks at the environment's files meanwhile.
     """
     interpreter = None
     if not settings.requirements:
         interpreter = find_interpreter(settings.python or None, project, cache)
     tree = find_tree(
-        project, SOURCE, include=settings.include, exclude=settings.exclude, memo=cache
+        project,
+        SOURCE,
+        include=settings.include,
+        exclude=settings.exclude,
+        memo=cache,
+        beside=at_tree,
     )
     environment = Environment((), (), (), ())
     if interpreter and settings.environment:
-        environment = find_environment(interpreter, project=project, memo=cache, beside=beside)
+        environment = find_environment(
+            interpreter, project=project, memo=cache, beside=at_environment
+        )
     groups = [*environment.groups, *tree_groups(tree.folders, SOURCE)]
     left_out = [*tree.left_out]
     notes = [

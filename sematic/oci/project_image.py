@@ -118,11 +118,13 @@ def _build(
     """:param shared: layers by their fingerprints; those that are made here are added."""
     aside = ThreadPoolExecutor(1, "base")  # the registry answers while files are found
     is_looked_at = settings.environment and not settings.requirements
-    with looking(look_file(cache.folder, project) if is_looked_at else None) as beside:
-        scanned = beside.began
+    installed = look_file(cache.folder, project, "environment") if is_looked_at else None
+    own = look_file(cache.folder, project, "tree")
+    with looking(own) as tree, looking(installed) as environment:
+        scanned = min(tree.began, environment.began)
         try:
             asked = aside.submit(_base, settings, cache, places, listener)
-            found = find_project_files(project, settings, cache, beside)
+            found = find_project_files(project, settings, cache, tree, environment)
             base, python = asked.result()
         finally:
             aside.shutdown(wait=False)

@@ -14,11 +14,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from sematic.oci.environment import look
 
 _WORTH_IT = 64 << 10
 """Bytes of a list; another interpreter takes longer to start than shorter ones to be looked at."""
+
+Files = Literal["environment", "tree"]
 
 _started: dict[Path, Looking] = {}
 
@@ -37,6 +40,17 @@ class Looking:
         self._pipe = self._process = -1
         if file and self.identity and _may_start():
             self._start(str(file))
+
+    def renew(self, identity: bytes, data: bytes) -> None:
+        """Look at this list from now on, if it is another than that in the file."""
+        if self.file is None or identity == self.identity:
+            return
+        self.end()
+        self._data = b""
+        keep_list(self.file, data)
+        self.identity = _identity(self.file)
+        if self.identity == identity and _may_start():
+            self._start(str(self.file))
 
     def folders(self) -> bytes | None:
         """The record of the folders, waited for; None if it did not come."""
@@ -103,10 +117,10 @@ class Looking:
                 self._data = b""
 
 
-def look_file(cache: Path, project: str | os.PathLike[str]) -> Path:
-    """Where the list is that was made for a project last."""
+def look_file(cache: Path, project: str | os.PathLike[str], what: Files) -> Path:
+    """Where the list is that was made for a project last, of its files or its environment's."""
     name = hashlib.blake2b(os.fsencode(os.path.realpath(project)), digest_size=16).hexdigest()
-    return cache / "looks" / name
+    return cache / "looks" / f"{name}-{what}"
 
 
 def start(file: Path) -> int:
@@ -129,10 +143,11 @@ def looking(file: Path | None) -> Iterator[Looking]:
 
 def keep_list(file: Path, data: bytes) -> None:
     """Keep a list for the next time, if it is long enough."""
-    if len(data) < _WORTH_IT:
-        return
     temporary = file.with_name(f"{file.name}.{os.getpid()}")
     try:
+        if len(data) < _WORTH_IT:
+            file.unlink(missing_ok=True)
+            return
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         temporary.replace(file)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sematic.oci.errors import FileChanged, FileError
+from sematic.oci.errors import FileError
 from sematic.oci.files import FileEntry, LeftOut, stamp_of
 from sematic.oci.tree.decisions import IN, KEY, Decisions
 from sematic.oci.tree.ignore import Rules, Scope, Verdict
 from sematic.oci.tree.links import Link, Region, judge, special
-from sematic.oci.tree.listing import Listing, facts_there
+from sematic.oci.tree.listing import Listing
 from sematic.oci.tree.rules import PRIVATE_KEY, secret_on_way
 from sematic.oci.values import frozen
-
-if TYPE_CHECKING:
-    from sematic.oci.environment.look import Fact
 
 
 @frozen
@@ -60,10 +57,8 @@ class Taken:
         self._scope = scope
         self._rules = rules
         self._decisions = decisions
-        self.names: list[str] = []
-        """Of files that go in whatever they hold."""
-        self.facts: list[Fact] = []
-        """What stat() says of each of them."""
+        self.names = ""
+        """Of files that go in whatever they hold, with NULs between."""
         self.entries: list[FileEntry] = []
         """Of all else that goes in, but folders."""
         self.folders: list[Folder] = []
@@ -74,22 +69,18 @@ class Taken:
         """Everything that goes in.
 
         :raises FileError: something cannot be looked at.
-        :raises FileChanged: a file was something else a moment later.
         """
         folder = self._folder
         decided = self._decisions.of(folder.path, self._scope, folder.verdict.forced, listing)
-        names = [] if folder.hidden else listing.files
+        self.names = "" if folder.hidden else listing.joined
         if decided:
             verdicts = {w: IN if parts is None else Verdict(*parts) for w, parts in decided.items()}
             for word, verdict in verdicts.items():
                 self._take(word[0], word[1:], verdict)
             files = {word[1:]: verdict for word, verdict in verdicts.items() if word[0] == "f"}
-            names = [name for name in names if name not in files]
+            names = [] if folder.hidden else [n for n in listing.files if n not in files]
             names += [n for n, v in files.items() if folder.takes(v) and not n.endswith(KEY)]
-        if names:
-            self.names, self.facts = facts_there(folder.host, names)
-        if not all(map(stat.S_ISREG, {fact[4] for fact in self.facts})):
-            raise FileChanged(f"a file in {folder.host}/ became something else while it was listed")
+            self.names = "\0".join(names)
 
     def leave_out(self, path: str, rule: str, weight: Any = "rule") -> None:
         # What lies in a folder that is itself left out has been told already; what an include

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 
+from sematic.oci.environment.look import listing
+from sematic.oci.environment.looking import Looking
 from sematic.oci.errors import ProjectError
 from sematic.oci.files import FileEntry, FileGroup, LeftOut
 from sematic.oci.memo import Memo
@@ -13,8 +15,8 @@ from sematic.oci.tree.decisions import IN, Decisions
 from sematic.oci.tree.folder import Folder, Taken
 from sematic.oci.tree.ignore import Rules, Scope
 from sematic.oci.tree.links import Region
-from sematic.oci.tree.listing import Listing, list_folder
-from sematic.oci.tree.packed import Packed
+from sematic.oci.tree.listing import Listing, Listings
+from sematic.oci.tree.packed import NOTHING, Found, Packed, look
 from sematic.oci.tree.repository import read, scope_above
 from sematic.oci.tree.rules import ENVIRONMENT
 from sematic.oci.values import frozen, replace
@@ -69,13 +71,16 @@ def find_tree(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     memo: Memo,
+    beside: Looking | None = None,
 ) -> Tree:
     """Walk a source tree.
 
     :param prefix: where it lies in the image. The prefix itself gets no entry.
     :param include: patterns that bring in what other rules leave out.
     :param exclude: patterns for what else to leave out.
-    :param memo: where decisions are remembered, so that only new paths need to be decided.
+    :param memo: where listings and decisions are remembered, so that only new paths need to be
+        listed and decided.
+    :param beside: who looks at its files already.
     :raises ProjectError: the root is no folder.
     :raises FileError: a folder cannot be listed, or a file cannot be looked at.
     """
@@ -83,37 +88,51 @@ def find_tree(
     if not os.path.isdir(root):
         problem = "is not a folder" if os.path.lexists(root) else "does not exist"
         raise ProjectError(f"{root} {problem}: give the folder that holds the project")
-    walk = _Walk(root, prefix.strip("/"), Rules(include, exclude), memo)
-    walk.run()
-    return walk.tree()
+    rules = Rules(include, exclude)
+    return _Walk(root, prefix.strip("/"), rules, memo, beside or Looking()).run()
 
 
 class _Walk:
-    def __init__(self, root: str, prefix: str, rules: Rules, memo: Memo) -> None:
+    def __init__(self, root: str, prefix: str, rules: Rules, memo: Memo, beside: Looking) -> None:
         self._root = root
         self._prefix = prefix
         self._rules = rules
+        self._listings = Listings(root, memo)
         self._decisions = Decisions(root, rules, memo)
-        self._packed: dict[str, Packed] = {}
+        self._beside = beside
+        self._found: dict[str, Found] = {}
         self._left_out: list[LeftOut] = []
-        self._unpacked = 0
 
-    def run(self) -> None:
+    def run(self) -> Tree:
         above = scope_above(self._root) or Scope(None, b"")
         stack = [Folder(self._root, "", self._prefix, above, (Region(self._root, ""),))]
         while stack:
             stack.extend(self._enter(stack.pop()))
+        self._listings.remember()
         self._decisions.remember()
-
-    def tree(self) -> Tree:
-        paths = sorted(self._packed, key=os.fsencode)
-        folders = [self._packed[path].group(path or ".") for path in paths]
+        packed = self._packed()
+        paths = sorted(packed, key=os.fsencode)
+        folders = [packed[path].group(path or ".") for path in paths]
         left_out = sorted(self._left_out, key=lambda thing: os.fsencode(thing.path))
         return Tree(tuple(folders), tuple(left_out))
 
+    def _packed(self) -> dict[str, Packed]:
+        """All that was found, once its files have been looked at.
+
+        From the last folder on, since somebody else has begun with the first.
+        """
+        packed = {path: Packed(f, NOTHING) for path, f in self._found.items() if not f.names}
+        files = [(path, found) for path, found in self._found.items() if found.names]
+        self._beside.renew(*listing([], [([found.below()], []) for _, found in files]))
+        keeps = sum(found.files for _, found in files) <= _UNPACKED
+        for number, (path, found) in reversed(list(enumerate(files))):
+            seen = self._beside.group(number)
+            packed[path] = Packed(found, seen) if seen else look(found, keeps)
+        return packed
+
     def _enter(self, folder: Folder) -> list[Folder]:
         """List a folder, take what goes in, and give the folders in it that come next."""
-        listing = list_folder(folder.host)
+        listing = self._listings.of(folder.path, folder.host)
         if listing is None:
             return []
         if _is_environment(folder, listing):
@@ -135,17 +154,14 @@ class _Walk:
             return
         self._add_above(folder.path)
         own = [FileEntry.folder(folder.placed)] if folder.path else []
-        self._unpacked += len(taken.names)
-        keeps = self._unpacked <= _UNPACKED
         made = [*own, *taken.entries]
-        files = taken.names, taken.facts
-        self._packed[folder.path] = Packed(folder.placed, folder.host, *files, made, keeps)
+        self._found[folder.path] = Found(folder.placed, folder.host, taken.names, made)
 
     def _add_above(self, path: str) -> None:
         """The folders on the way to one that goes in: they may have been left out."""
-        while (path := path.rpartition("/")[0]) and path not in self._packed:
+        while (path := path.rpartition("/")[0]) and path not in self._found:
             placed = f"{self._prefix}/{path}" if self._prefix else path
-            self._packed[path] = Packed(placed, "", [], [], [FileEntry.folder(placed)])
+            self._found[path] = Found(placed, "", "", [FileEntry.folder(placed)])
 
 
 def _is_environment(folder: Folder, listing: Listing) -> bool:

@@ -42,7 +42,7 @@ def venv(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return look_file(tmp_path / "cache", tmp_path / "project")
+    return look_file(tmp_path / "cache", tmp_path / "project", "environment")
 
 
 @pytest.fixture
