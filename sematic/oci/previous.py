@@ -3,7 +3,7 @@
 A machine that remembers nothing, as in continuous integration, would compress and send all of an
 environment again. But the image that a tag stands for says what its layers are called and which
 diff_ids they have. A layer of the same name is read once, and if it has that diff_id it is there
-already.
+already. Where this machine delivered that image, it remembers the layers anyway.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ class Known:
             if layer_compression(blob.media_type) == compression.algorithm:
                 yield Made(there.diff_id, size, blob.digest, blob.size)
 
+    def delivered(self, digest: str) -> None:
+        """Remember that this machine has put an image in the place of the previous one."""
+        if self._source is not None:
+            self._cache.remember(_key(self._source), digest.encode())
+
     def _previous(self, size: int) -> dict[str, list[ExistingLayer]]:
         """The layers of the previous image by their names."""
         with self._lock:
@@ -58,9 +63,23 @@ class Known:
     def _read(self, source: Source) -> dict[str, list[ExistingLayer]]:
         found: dict[str, list[ExistingLayer]] = {}
         try:
+            if self._is_own(source):
+                return found
             image = find_base(source, self._cache)
         except OCIError:
             return found  # there is none yet, or it is of another kind
         for name, layer in zip(image.layer_names(), image.layers, strict=True):
             found.setdefault(name, []).append(layer)
         return found
+
+    def _is_own(self, source: Source) -> bool:
+        own = self._cache.recall(_key(source))
+        return own is not None and source.head(_tag(source)) == own.decode()
+
+
+def _key(source: Source) -> str:
+    return f"own {source.reference}"
+
+
+def _tag(source: Source) -> str:
+    return source.reference.tag or "latest"

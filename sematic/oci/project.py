@@ -78,13 +78,16 @@ def _push(
         listener(Noticed(note))
     for each in built:
         check(each)
+    known = Known(cache, _previous(settings, places))
     delivery = deliver(
         Index([each.image for each in built]) if settings.is_index() else built[0].image,
         destination,
         settings.all_tags(),
         listener=listener,
-        known=Known(cache, _previous(settings, places)),
+        known=known,
     )
+    if delivery.sent:
+        known.delivered(delivery.digest)
     for each in built:
         _tell(each, listener)
     return delivery

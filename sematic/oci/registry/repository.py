@@ -35,6 +35,7 @@ class Repository:
     :param memo: keeps which blobs have been seen in it, and the manifest that they are blobs of:
         while that is there they are, and are not asked for.
     :param kept: manifests (``NAME@DIGEST``) of which it is known whether they are still there.
+    :param expected: tags (``NAME:TAG``) that are being asked for.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Repository:
         client: RegistryClient,
         memo: Memo | None = None,
         kept: dict[str, bool] | None = None,
+        expected: dict[str, Future[str | None]] | None = None,
     ) -> None:
         self._reference = reference
         self._client = client
@@ -52,7 +54,7 @@ class Repository:
         self._kept = {} if kept is None else kept
         self._lock = threading.Lock()
         self._unmountable: set[str] = set()
-        self._expected: dict[str, Future[str | None]] = {}
+        self._expected = {} if expected is None else expected
 
     @property
     def reference(self) -> RegistryReference:
@@ -61,7 +63,8 @@ class Repository:
     # As a source
 
     def head(self, reference: str) -> str | None:
-        return self._client.head_manifest(reference)
+        expected = self._expected.get(self._named(reference))
+        return expected.result() if expected else self._client.head_manifest(reference)
 
     def manifest(self, reference: str) -> Document:
         """What is read of an image is remembered as what is there, and is not asked for again."""
@@ -92,7 +95,7 @@ class Repository:
         from concurrent.futures import ThreadPoolExecutor
 
         aside = ThreadPoolExecutor(1, "tag")
-        self._expected[tag] = aside.submit(self.head, tag)
+        self._expected[self._named(tag)] = aside.submit(self._client.head_manifest, tag)
         aside.shutdown(wait=False)
 
     def holds(self, digest: str, tags: Sequence[str]) -> bool:
@@ -133,6 +136,7 @@ class Repository:
         self._remember(manifest, blobs)
 
     def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
+        self._forget_expected()
         first, *others = tags or (manifest.descriptor.digest,)
         stored = self._client.put_manifest(first, manifest)
         announce(self._client, manifest, stored)
@@ -143,19 +147,25 @@ class Repository:
 
     def abandon(self) -> None:
         """Wait for nothing any more. Every put that failed cancels its own upload."""
+        self._forget_expected()
         self._client.transport.stop()
 
     def _stands_for(self, tag: str) -> str | None:
         """What a tag stands for, or stood for when it was expected to be asked for."""
-        expected = self._expected.pop(tag, None)
-        return expected.result() if expected else self.head(tag)
+        expected = self._expected.pop(self._named(tag), None)
+        return expected.result() if expected else self._client.head_manifest(tag)
+
+    def _forget_expected(self) -> None:
+        for name in [name for name in self._expected if name.startswith(self._named(""))]:
+            del self._expected[name]
 
     def _is_there_still(self, digest: str) -> bool:
         """Whether a manifest is there; what a tag was found to stand for is.
 
         It only spares questions: where that cannot be known, blobs are asked for.
         """
-        expected = [*self._expected.values()]
+        own = self._named("")
+        expected = [asked for name, asked in [*self._expected.items()] if name.startswith(own)]
         if any(not each.exception() and each.result() == digest for each in expected):
             return True
         try:
@@ -209,6 +219,9 @@ class Repository:
     def _name(self, digest: str) -> str:
         return f"{self._reference.name}@{digest}"
 
+    def _named(self, tag: str) -> str:
+        return f"{self._reference.name}:{tag}"
+
     def _key(self, descriptor: Descriptor) -> str:
         return f"blob:{self._name(descriptor.digest)}"
 
@@ -255,6 +268,7 @@ class Registries:
     ) -> None:
         self._memo = memo
         self._kept: dict[str, bool] = {}
+        self._expected: dict[str, Future[str | None]] = {}
         self._transport = Transport(
             Routes(insecure), patience=patience, listener=listener, memo=memo
         )
@@ -274,7 +288,7 @@ class Registries:
         client = RegistryClient(
             reference.host, reference.repository, self._transport, self._authorizer, push=push
         )
-        return Repository(reference, client, memo or self._memo, self._kept)
+        return Repository(reference, client, memo or self._memo, self._kept, self._expected)
 
 
 def open_repository(
