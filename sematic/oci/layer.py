@@ -16,6 +16,9 @@ from sematic.oci.values import field, frozen
 
 DEFAULT_COMPRESSION = Compression.parse("zstd")
 
+_KEPT = 24 << 20
+"""A tar of up to so many bytes is kept between looking at it and compressing it."""
+
 
 @frozen
 class Made:
@@ -71,6 +74,8 @@ class Layer:
         self.is_of_base = is_of_base
         self.taken = 0
         """Bytes of its tar that have gone in, while it is made."""
+        self._kept: list[bytes] = []
+        """Its tar, if it has been read and is to be made next."""
         self._entries: Sequence[FileEntry] | None = None
         if callable(entries):
             self._find = entries
@@ -105,16 +110,25 @@ class Layer:
         )
 
     def recognise(self, known: Iterable[Made]) -> bool:
-        """Whether it is one of these, found by its tar without compressing anything."""
+        """Whether it is one of these, found by its tar without compressing anything.
+
+        If it is not, a tar that is not large is kept until the layer is made.
+        """
         candidates = list(known)
-        if candidates:
-            diff_id = hashlib.sha256()
-            for chunk in self.tar():
-                diff_id.update(chunk)
-            for made in candidates:
-                if made.diff_id == f"sha256:{diff_id.hexdigest()}":
-                    self._settle(made)
-                    return True
+        if not candidates:
+            return False
+        keeps = self.tar_size() <= _KEPT
+        kept = []
+        diff_id = hashlib.sha256()
+        for chunk in self.tar():
+            diff_id.update(chunk)
+            if keeps:
+                kept.append(chunk)
+        for made in candidates:
+            if made.diff_id == f"sha256:{diff_id.hexdigest()}":
+                self._settle(made)
+                return True
+        self._kept = kept
         return False
 
     @property
@@ -140,7 +154,8 @@ class Layer:
         stream = self.compression.start(self.tar_size())
         diff_id, digest = hashlib.sha256(), hashlib.sha256()
         tar_size = size = 0
-        for chunk in self.tar():
+        kept, self._kept = self._kept, []
+        for chunk in kept or self.tar():
             diff_id.update(chunk)
             tar_size += len(chunk)
             self.taken = tar_size
