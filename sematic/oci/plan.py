@@ -126,20 +126,14 @@ def plan_layers(groups: Iterable[FileGroup], budget: int = BUDGET) -> tuple[Laye
     return tuple(plan for plan in plans if plan is not None)
 
 
-def source_groups(entries: Sequence[FileEntry], root: str, name: str = "") -> list[FileGroup]:
+def tree_groups(folders: Sequence[FileGroup], root: str, name: str = "") -> list[FileGroup]:
     """Groups of a source tree: each file; in a large tree a folder's own files, if they are few.
 
-    :param root: where the tree lies in the image.
-    :param name: what stands before the names of its folders; nothing for the project itself.
-    """
-    most = _whole_folder(sum(e.size for e in entries if e.size < _LARGE_FILE))
-    return _source_groups(entries, root, name, most)
-
-
-def tree_groups(folders: Sequence[FileGroup], root: str, name: str = "") -> list[FileGroup]:
-    """The same of a tree that is given as folders. No more entries are made than are needed.
+    No more entries are made than are needed.
 
     :param folders: named by their paths relative to the tree's root.
+    :param root: where the tree lies in the image.
+    :param name: what stands before the names of its folders; nothing for the project itself.
     """
     small = [folder for folder in folders if folder.size < _LARGE_FILE]
     large = [e for folder in folders if folder.size >= _LARGE_FILE for e in folder.entries()]
@@ -150,7 +144,7 @@ def tree_groups(folders: Sequence[FileGroup], root: str, name: str = "") -> list
     if name:
         titles = [_title(name, "" if f.name == "." else f.name, "") for f in whole]
         whole = [replace(f, name=t, key=t) for f, t in zip(whole, titles, strict=True)]
-    return [*whole, *_source_groups([*entries, *large], root, name, most)]
+    return [*whole, *_divided([*entries, *large], root, name, most)]
 
 
 def _whole_folder(size: int) -> int:
@@ -163,9 +157,7 @@ def _whole_folder(size: int) -> int:
     return min(_LARGE_FILE, max(_LARGE_FOLDER, 1 << size.bit_length() >> 9))
 
 
-def _source_groups(
-    entries: Sequence[FileEntry], root: str, name: str, most: int
-) -> list[FileGroup]:
+def _divided(entries: Sequence[FileEntry], root: str, name: str, most: int) -> list[FileGroup]:
     """:param most: bytes of a folder that is not divided."""
     folders: dict[str, list[FileEntry]] = {}
     groups: list[FileGroup] = []

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 
 from sematic.oci.errors import SettingsError
 from sematic.oci.files import FileEntry, FileGroup
-from sematic.oci.plan import LayerPlan, plan_layers, source_groups
+from sematic.oci.plan import LayerPlan, plan_layers, tree_groups
 
 
 def distribution(name: str, size: int = 1000) -> FileGroup:
     entry = FileEntry(f"site/{name}/file.py", size=size, source=f"/nowhere/{name}")
     return FileGroup.of(f"{name} 1.0", "distribution", name, [entry])
+
+
+def source_groups(entries: Iterable[FileEntry], root: str, name: str = "") -> list[FileGroup]:
+    """Groups of a tree that is given as entries."""
+    folders: dict[str, list[FileEntry]] = {}
+    for entry in entries:
+        folder = entry.path if entry.kind == "folder" else os.path.dirname(entry.path)
+        folders.setdefault(os.path.relpath(folder, root), []).append(entry)
+    found = [FileGroup.of(path, "source", path, inside) for path, inside in folders.items()]
+    return tree_groups(found, root, name)
 
 
 def contents(plans: tuple[LayerPlan, ...]) -> set[frozenset[str]]:

@@ -9,9 +9,9 @@ import pytest
 
 from sematic.oci.files import FileEntry, FileGroup
 from sematic.oci.memo import Forgetful
-from sematic.oci.plan import plan_layers, source_groups, tree_groups
+from sematic.oci.plan import plan_layers, tree_groups
 from sematic.oci.tree.walk import find_tree
-from tests.oci.test_plan import contents
+from tests.oci.test_plan import contents, source_groups
 
 
 @pytest.mark.parametrize("name", ["", "lib"])
