@@ -193,7 +193,9 @@ def listed_files(distribution: Distribution, tops: dict[str, list[str]]) -> Sequ
     """
     text = distribution.read("RECORD")
     if text is not None:
-        return [line.path for line in read_record(text)]
+        if '"' in text or "\r" in text:
+            return [line.path for line in read_record(text)]
+        return [line.rsplit(",", 2)[0] for line in text.split("\n") if line]
     text = distribution.read("installed-files.txt")
     if text is not None:
         return [os.path.join(distribution.folder, line) for line in text.split("\n") if line]

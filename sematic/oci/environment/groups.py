@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import marshal
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from sematic.oci.environment.distributions import Recorded, image_record, read_record
 from sematic.oci.environment.interpreter import Interpreter
-from sematic.oci.environment.look import listing, parts_of, record
+from sematic.oci.environment.look import parts_of, record
 from sematic.oci.environment.looking import Looking, keep_list
 from sematic.oci.environment.prefixes import Prefixes
 from sematic.oci.environment.scripts import rewrite
-from sematic.oci.environment.snapshot import VERSION, Contents, SourceRoot, Survey, Watch
+from sematic.oci.environment.snapshot import VERSION, Contents, SourceRoot, Survey
+from sematic.oci.environment.surveys import (
+    list_of,
+    recall,
+    recall_folders,
+    remember,
+    remember_watch,
+)
 from sematic.oci.errors import FileChanged, FileError
 from sematic.oci.files import FileEntry, FileGroup, GroupKind, LeftOut, Stamp, stamp_of
 from sematic.oci.memo import Memo
@@ -29,8 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Environment", "SourceRoot", "find_environment"]
 
 _ATTEMPTS = 3
-_loaded: dict[str, Survey] = {}
-"""Surveys of this process, by the key under which the memo has them."""
 
 
 @frozen
@@ -71,23 +77,28 @@ def find_environment(
     facts = repr((VERSION, prefixes, real)).encode(errors="surrogateescape")
     key = f"environment {hashlib.blake2b(facts, digest_size=16).hexdigest()}"
     beside = beside or Looking()
-    found, groups = _recall(key, prefixes, memo, beside)
+    found, groups, files = recall(key, memo), None, b""
+    before = found.groups if found and beside.identity == found.listed else []
+    if found and _is_same(key, found, memo, beside.folders() if before else None):
+        with suppress(OSError):
+            groups = _groups(found, prefixes, beside, range(len(before)))
     for attempt in range(_ATTEMPTS):
         if groups is not None:
             break
         from sematic.oci.environment.survey import survey  # much code, and seldom needed
 
-        found = survey(prefixes, real)
-        found.listed = _list(found)[0]
-        _remember(key, found, memo)
+        found = survey(prefixes, real, recall_folders(key, memo))
+        found.listed, files = list_of(found)
+        remember(key, found, memo)
+        known = {contents: number for number, contents in enumerate(before)}
         try:
-            groups = [_group(contents, prefixes) for contents in found.groups]
+            groups = _groups(found, prefixes, beside, [known.get(each) for each in found.groups])
         except OSError as error:
             if attempt == _ATTEMPTS - 1:
                 raise FileError(f"cannot look at {error.filename}: {error.strerror}") from None
     assert found is not None and groups is not None
     if beside.file and beside.identity != found.listed:
-        keep_list(beside.file, _list(found)[1])
+        keep_list(beside.file, files or list_of(found)[1])
     return Environment(
         tuple(groups),
         tuple(found.roots),
@@ -95,6 +106,32 @@ def find_environment(
         tuple(found.notes),
         tuple(found.inside),
     )
+
+
+def _is_same(key: str, found: Survey, memo: Memo, seen: bytes | None) -> bool:
+    """Whether a survey still holds.
+
+    :param seen: the record of its folders, if somebody has looked at them already.
+    """
+    same = found.watch.check(time.time_ns(), seen)
+    if same is None:
+        remember_watch(key, found, memo)
+    return same is not False
+
+
+def _groups(
+    found: Survey, prefixes: Prefixes, beside: Looking, numbers: Sequence[int | None]
+) -> list[FileGroup]:
+    """The groups of a survey as their files look now.
+
+    :param numbers: of each in the list of who looks beside, if it is there; or none at all.
+    :raises OSError: a file is gone.
+    """
+    groups = []
+    for contents, number in reversed(list(zip_longest(found.groups, numbers))):
+        seen = beside.group(number) if number is not None else None
+        groups.append(_group(contents, prefixes, seen))
+    return groups[::-1]
 
 
 def _group(contents: Contents, prefixes: Prefixes, seen: bytes | None = None) -> FileGroup:
@@ -181,76 +218,3 @@ def _read(path: str, stamp: Stamp) -> bytes:
         if stamp_of(os.fstat(file.fileno())) != stamp:
             raise FileChanged(f"{path} has changed since the environment was read; try again")
         return file.read()
-
-
-def _recall(
-    key: str, prefixes: Prefixes, memo: Memo, beside: Looking
-) -> tuple[Survey | None, list[FileGroup] | None]:
-    """The last survey and its groups, if the environment still looks as it did then."""
-    found = _loaded.get(key) or _load(key, memo)
-    if found is None:
-        return None, None
-    is_seen = beside.identity == found.listed
-    groups: list[FileGroup] = []
-    try:
-        for number in reversed(range(len(found.groups))):
-            seen = beside.group(number) if is_seen else None
-            groups.insert(0, _group(found.groups[number], prefixes, seen))
-    except OSError:
-        return None, None
-    same = found.watch.check(time.time_ns(), beside.folders() if is_seen else None)
-    if same is False:
-        return None, None
-    if same is None:
-        memo.remember(f"{key} watch", marshal.dumps(found.watch.plain(), 4))
-    _loaded[key] = found
-    return found, groups
-
-
-def _list(found: Survey) -> tuple[bytes, bytes]:
-    """What identifies the list of all that is to be looked at, and the list; see look.py."""
-    folders = [
-        (os.fsencode(site), os.fsencode("\0".join(paths)))
-        for site, paths in found.watch.folders.items()
-    ]
-    groups = [
-        (
-            [(os.fsencode(part.base), os.fsencode(part.joined)) for part in contents.parts],
-            [os.fsencode(path) for path in contents.others],
-        )
-        for contents in found.groups
-    ]
-    return listing(folders, groups)
-
-
-def _load(key: str, memo: Memo) -> Survey | None:
-    contents, watch = memo.recall(key), memo.recall(f"{key} watch")
-    if contents is None or watch is None:
-        return None
-    try:
-        groups, roots, left_out, notes, inside, listed = marshal.loads(contents)
-        return Survey(
-            [Contents.from_plain(group) for group in groups],
-            [SourceRoot(*root) for root in roots],
-            [LeftOut(*thing) for thing in left_out],
-            notes,
-            inside,
-            Watch.from_plain(marshal.loads(watch)),
-            listed,
-        )
-    except (ValueError, EOFError, TypeError):
-        return None
-
-
-def _remember(key: str, found: Survey, memo: Memo) -> None:
-    plain = (
-        [contents.plain() for contents in found.groups],
-        [(root.name, root.folder, root.prefix, root.paths) for root in found.roots],
-        [(thing.path, thing.rule, thing.weight) for thing in found.left_out],
-        found.notes,
-        found.inside,
-        found.listed,
-    )
-    memo.remember(key, marshal.dumps(plain, 4))
-    memo.remember(f"{key} watch", marshal.dumps(found.watch.plain(), 4))
-    _loaded[key] = found

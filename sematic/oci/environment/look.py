@@ -3,8 +3,8 @@
     python -I -S look.py FILE
 
 FILE is what :func:`listing` gave. To stdout goes what identifies it, and then a record for all of
-its folders and one for each of its groups, in order and as soon as it is known. It ends early
-where a file is gone. Imports next to nothing, for it is to start within milliseconds.
+its folders and one for each of its groups, in order and as soon as it is known; of those of which
+something is gone, :data:`GONE`. Imports next to nothing, for it is to start within milliseconds.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 IDENTITY = 16
 RECORD = 32
 """Bytes of a record: a hash, the files' size, the newest of their time stamps."""
+GONE = b"\xff" * RECORD
+"""In place of a record: something cannot be looked at, and whoever asked says what is wrong."""
 
 
 def fact(status: os.stat_result) -> Fact:
@@ -99,17 +101,31 @@ def main(path: str) -> None:
     with open(path, "rb") as file:
         os.write(1, file.read(IDENTITY))
         folders, groups = marshal.loads(file.read())
-    stamps: list[Fact] = []
-    for base, joined in folders:
-        stamps += facts_below(base, joined.split(b"\0"))
-    os.write(1, stamps_record(stamps))
+    os.write(1, _folders_record(folders))
     for below, others in groups:
-        facts: list[Fact] = []
+        os.write(1, _group_record(below, others))
+
+
+def _folders_record(folders: Below) -> bytes:
+    stamps: list[Fact] = []
+    try:
+        for base, joined in folders:
+            stamps += facts_below(base, joined.split(b"\0"))
+    except OSError:
+        return GONE
+    return stamps_record(stamps)
+
+
+def _group_record(below: Below, others: Sequence[bytes]) -> bytes:
+    facts: list[Fact] = []
+    try:
         for base, joined in below:
             facts += facts_below(base, joined.split(b"\0"))
         whole = len(facts)
         facts += [fact(os.stat(path)) for path in others]
-        os.write(1, record(facts, whole))
+    except OSError:
+        return GONE
+    return record(facts, whole)
 
 
 if __name__ == "__main__":
@@ -117,4 +133,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except OSError:
-        sys.exit(1)  # whoever asked looks again, and says what is wrong
+        sys.exit(1)  # there is no list, or nobody listens any more

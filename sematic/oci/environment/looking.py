@@ -99,7 +99,7 @@ class Looking:
         if wait:
             self._read(start + look.RECORD)
         found = self._data[start : start + look.RECORD]
-        return found if len(found) == look.RECORD else None
+        return found if len(found) == look.RECORD and found != look.GONE else None
 
     def _read(self, wanted: int) -> None:
         """Take what has come; wait until so many bytes have."""

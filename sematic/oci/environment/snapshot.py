@@ -19,7 +19,7 @@ from sematic.oci.values import field, frozen, mutable
 if TYPE_CHECKING:
     from sematic.oci.environment.look import Fact
 
-VERSION = 2
+VERSION = 3
 """Raised when what a snapshot holds, or what is made of it, changes."""
 
 UNTRUSTED: Stamp = (0, 0, 0, 0)
@@ -253,6 +253,7 @@ class Survey:
 
     :param watch: what tells later whether it still holds.
     :param listed: what identifies the list of all files that are to be looked at.
+    :param names: what :func:`list_folder` gave of the folders of each site folder; not loaded.
     """
 
     groups: list[Contents] = field(default_factory=list)
@@ -262,29 +263,32 @@ class Survey:
     inside: list[str] = field(default_factory=list)
     watch: Watch = field(default_factory=Watch)
     listed: bytes = b""
+    names: dict[str, list[str]] = field(default_factory=dict)
 
 
-def list_folder(path: str) -> dict[str, str] | None:
-    """The names in a folder that may go in, and what they are: f, d, or l for a link."""
-    names = {}
+def list_folder(path: str) -> str | None:
+    """The names in a folder that may go in, sorted, with slashes between.
+
+    Before each stands what it is: f, d, or l for a link.
+    """
+    names = []
     try:
         with os.scandir(path) as listing:
             for item in listing:
                 if item.is_symlink():
-                    names[item.name] = "l"
+                    names.append(f"l{item.name}")
                 elif item.is_dir(follow_symlinks=False):
                     if item.name != "__pycache__":
-                        names[item.name] = "d"
+                        names.append(f"d{item.name}")
                 elif item.is_file(follow_symlinks=False) and not item.name.endswith(".pyc"):
-                    names[item.name] = "f"
+                    names.append(f"f{item.name}")
     except OSError:
         return None
-    return names
+    return "/".join(sorted(names))
 
 
-def listing_hash(names: dict[str, str]) -> bytes:
-    text = "/".join([kind + name for name, kind in sorted(names.items())])
-    return hashlib.blake2b(os.fsencode(text), digest_size=16).digest()
+def listing_hash(names: str) -> bytes:
+    return hashlib.blake2b(os.fsencode(names), digest_size=16).digest()
 
 
 def file_stamp(path: str) -> Stamp | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sematic.oci.environment.distributions import (
     Distribution,
@@ -17,35 +17,19 @@ from sematic.oci.environment.distributions import (
 from sematic.oci.environment.editable import Editables, Owner
 from sematic.oci.environment.prefixes import VENV, Prefixes
 from sematic.oci.environment.scripts import console_scripts
+from sematic.oci.environment.sites import Remembered, SiteFiles, list_site
 from sematic.oci.environment.snapshot import (
     Contents,
     Made,
     Part,
     Script,
     Survey,
-    file_stamp,
     list_folder,
-    listing_hash,
-    settled,
 )
-from sematic.oci.errors import FileError
 from sematic.oci.files import LeftOut
 from sematic.oci.values import field, mutable
 
 _SHOWN = 5
-
-
-@mutable
-class _Listing:
-    """The files of a site folder.
-
-    :param files: paths relative to it; those that a group has taken are gone.
-    :param tops: the same by the first name of the path, complete.
-    """
-
-    site: str
-    files: dict[str, None]
-    tops: dict[str, list[str]]
 
 
 @mutable
@@ -63,34 +47,38 @@ class _Claim:
         self, name: str, kind: str, key: str, record: tuple[str, str] | None = None
     ) -> Contents:
         parts = [
-            Part(base, image, "\0".join(sorted(paths, key=os.fsencode)))
+            Part(base, image, "\0".join(_sorted(paths)))
             for (base, image), paths in self.parts.items()
         ]
         return Contents.of(name, kind, key, parts, sorted(self.scripts), record, sorted(self.made))
 
 
-def survey(prefixes: Prefixes, project: str) -> Survey:
+def survey(prefixes: Prefixes, project: str, remembered: Remembered | None = None) -> Survey:
     """Read an environment.
 
+    :param remembered: of its folders; those that look the same are not listed again.
     :raises ProjectError: an editable install that cannot be taken along.
     :raises FileError: a folder cannot be listed.
     """
-    return _Surveyor(prefixes, project).run()
+    return _Surveyor(prefixes, project, remembered or {}).run()
 
 
 class _Surveyor:
-    def __init__(self, prefixes: Prefixes, project: str) -> None:
+    def __init__(self, prefixes: Prefixes, project: str, remembered: Remembered) -> None:
         self._prefixes = prefixes
+        self._remembered = remembered
         self._started = time.time_ns()
         self._editables = Editables(prefixes, project)
         self._found = Survey()
         self._taken: set[str] = set()
-        self._listings: dict[str, _Listing] = {}
+        self._listings: dict[str, SiteFiles] = {}
 
     def run(self) -> Survey:
         found = self._found
         for site in self._prefixes.sites:
-            self._listings[site.folder] = self._list(site.folder)
+            self._listings[site.folder] = list_site(
+                site.folder, found, self._started, self._remembered
+            )
         kept = list(self._distributions())
         claims = {id(d): self._claim(d) for d in kept}
         # A distribution that lists its files knows better than one that names its packages.
@@ -109,35 +97,6 @@ class _Surveyor:
 
     # What there is
 
-    def _list(self, site: str) -> _Listing:
-        listing = _Listing(site, {}, {})
-        watch = self._found.watch
-        folders = watch.folders.setdefault(site, [])
-        stamps = watch.stamps.setdefault(site, [])
-        hashes = watch.listings.setdefault(site, [])
-        stack: list[tuple[str, tuple[str, ...]]] = [("", ())]
-        while stack:
-            path, linked = stack.pop()
-            host = f"{site}/{path}" if path else site
-            stamp = file_stamp(host)
-            names = list_folder(host) if stamp else None
-            if stamp is None or names is None:
-                raise FileError(f"cannot list {host}/, a folder of the environment")
-            folders.append(path or ".")
-            stamps.append(settled(stamp, self._started))
-            hashes.append(listing_hash(names))
-            for name, kind in names.items():
-                inner = f"{path}/{name}" if path else name
-                seen = kind, linked
-                if kind == "l":
-                    seen = _followed(f"{host}/{name}", linked)
-                if seen[0] == "d":
-                    stack.append((inner, seen[1]))
-                elif seen[0] == "f":
-                    listing.files[inner] = None
-                    listing.tops.setdefault(inner.partition("/")[0], []).append(inner)
-        return listing
-
     def _distributions(self) -> Iterator[Distribution]:
         """Each distribution once: the first on sys.path is the one that is imported."""
         first: dict[str, Distribution] = {}
@@ -155,7 +114,7 @@ class _Surveyor:
                 else:
                     self._shadow(distribution, other, listing)
 
-    def _shadow(self, hidden: Distribution, first: Distribution, listing: _Listing) -> None:
+    def _shadow(self, hidden: Distribution, first: Distribution, listing: SiteFiles) -> None:
         if (hidden.site, hidden.version) != (first.site, first.version):
             self._found.notes.append(
                 f"{hidden.title} in {hidden.site} is left out: "
@@ -179,16 +138,17 @@ class _Surveyor:
             self._watch(distribution.metadata(name))
         scripts = console_scripts(distribution.read("entry_points.txt") or "")
         self._watch(distribution.metadata("entry_points.txt"))
-        importable = 0
-        for path in listed or ():
+        others = self._take_plain(claim, distribution, listing, listed or ())
+        importable = bool(claim.parts)
+        for path in others:
             if path in listing.files:
                 del listing.files[path]
                 self._take(claim, distribution, listing.site, path)
-                importable += not path.startswith(distribution.folder + "/")
+                importable |= not path.startswith(distribution.folder + "/")
             elif f"{self._prefixes.library}/{path}" in self._taken:
-                importable += 1  # another one's as well, which has it
+                importable = True  # another one's as well, which has it
             elif not is_bytecode(path) and path not in listing.tops:
-                importable += self._take_elsewhere(claim, distribution, path, scripts)
+                importable |= self._take_elsewhere(claim, distribution, path, scripts)
         for path in listing.tops[distribution.folder]:
             if path in listing.files:
                 del listing.files[path]
@@ -197,6 +157,25 @@ class _Surveyor:
         if named and not importable and not claim.made:
             self._found.notes.append(f"{distribution.title}: its files are gone")
         return claim
+
+    def _take_plain(
+        self, claim: _Claim, distribution: Distribution, listing: SiteFiles, paths: Sequence[str]
+    ) -> list[str]:
+        """Take what is but a file in a folder, as most are; the paths of what else there is."""
+        metadata = f"{distribution.folder}/"
+        files, taken, library = listing.files, self._taken, self._prefixes.library
+        plain = {
+            path: image
+            for path in paths
+            if path in files and "/" in path and not path.startswith(metadata)
+            if not is_bytecode(path) and (image := f"{library}/{path}") not in taken
+        }
+        if plain:
+            claim.parts[listing.site, library] = [*plain]
+        taken.update(plain.values())
+        for path in plain:
+            del files[path]
+        return [path for path in paths if path not in plain and not path.endswith(".pyc")]
 
     def _take(self, claim: _Claim, distribution: Distribution, site: str, path: str) -> None:
         if stays_out(path, distribution.folder):
@@ -311,23 +290,20 @@ class _Surveyor:
         folder = (read_text(host) or "").partition("\n")[0].strip()
         stem = os.path.basename(host).removesuffix(".egg-link")
         for name in (f"{stem}.egg-info", f"{stem.replace('-', '_')}.egg-info"):
-            for file in sorted(list_folder(os.path.join(folder, name)) or ()):
-                claim.add(folder, self._prefixes.library, f"{name}/{file}")
+            listed = list_folder(os.path.join(folder, name))
+            for file in listed.split("/") if listed else ():
+                claim.add(folder, self._prefixes.library, f"{name}/{file[1:]}")
 
     def _watch(self, path: str) -> None:
         if path not in self._found.watch.files:
             self._found.watch.watch_file(path, self._started)
 
 
-def _followed(host: str, linked: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """What a link leads to, and the folders that lie behind the links on the way."""
-    if os.path.isfile(host):
-        return "f", linked
-    real = os.path.realpath(host)
-    around = f"{os.path.realpath(os.path.dirname(host))}/"
-    if not os.path.isdir(real) or real in linked or around.startswith(f"{real}/"):
-        return "", linked
-    return "d", (*linked, real)
+def _sorted(paths: list[str]) -> list[str]:
+    """In the order of their bytes."""
+    if all(map(str.isascii, paths)):
+        return sorted(paths)
+    return sorted(paths, key=os.fsencode)
 
 
 def _is_script(path: str) -> bool:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.environment import groups as module
-from sematic.oci.environment import snapshot, survey
+from sematic.oci.environment import snapshot, survey, surveys
 from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import find_interpreter
 from sematic.oci.errors import FileChanged
@@ -244,7 +243,7 @@ def test_bytecode_stays_out_and_writing_it_changes_nothing(venv: Path) -> None:
     assert list(venv.rglob("*.pyc"))
     after = find(venv, memo)
     assert fingerprints(after) == fingerprints(before)
-    module._loaded.clear()
+    surveys._loaded.clear()
     assert fingerprints(find(venv, memo)) == fingerprints(before)
     with pip_record.open("a") as file:
         file.write("plain/__pycache__/__init__.cpython-311.pyc,,\n")
@@ -263,7 +262,7 @@ def test_nothing_is_surveyed_again_when_nothing_changed(
         assert fingerprints(again) == fingerprints(first)
         assert facts(again) == facts(first)
         assert (again.roots, again.left_out, again.notes) == ((), (), ())
-        module._loaded.clear()
+        surveys._loaded.clear()
 
 
 def test_a_changed_file_changes_one_group(venv: Path) -> None:
@@ -417,7 +416,7 @@ def test_a_file_that_vanishes_while_it_is_looked_at(
 ) -> None:
     memo = Forgetful()
     find(venv, memo)
-    monkeypatch.setattr(snapshot.Watch, "check", lambda self, started: True)
+    monkeypatch.setattr(snapshot.Watch, "check", lambda self, started, seen: True)
     (site_packages(venv) / "plain" / "main.py").unlink()
     assert f"{LIBRARY}/plain/main.py" not in entries(find(venv, memo))
 
@@ -435,7 +434,7 @@ def test_a_memo_that_holds_nonsense_is_no_memo(venv: Path) -> None:
     for key in list(memo._values):
         if not key.startswith("interpreter"):
             memo.remember(key, b"nonsense")
-    module._loaded.clear()
+    surveys._loaded.clear()
     assert fingerprints(find(venv, memo)) == fingerprints(first)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.environment import groups
+from sematic.oci.environment import surveys
 from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import find_interpreter
 from sematic.oci.environment.look import record
@@ -49,11 +49,11 @@ def file(tmp_path: Path) -> Path:
 def memo() -> Iterator[Forgetful]:
     """What is remembered between runs, but not within this process."""
     yield Forgetful()
-    groups._loaded.clear()
+    surveys._loaded.clear()
 
 
 def find(venv: Path, memo: Forgetful, beside: Looking | None = None) -> Environment:
-    groups._loaded.clear()
+    surveys._loaded.clear()
     interpreter = find_interpreter(str(venv), venv, memo)
     return find_environment(interpreter, project=venv.parent, memo=memo, beside=beside)
 
@@ -74,7 +74,7 @@ def seen_beside(file: Path) -> Looking:
 def test_the_other_process_sees_what_this_one_sees(venv: Path, file: Path, memo: Forgetful) -> None:
     with looking(file) as beside:
         find(venv, memo, beside)
-    (survey,) = groups._loaded.values()
+    (survey,) = surveys._loaded.values()
     with looking(file) as beside:
         assert beside.identity == survey.listed
         assert beside.folders() == survey.watch.record()
