@@ -30,6 +30,9 @@ _LAST_SECONDS = 3.0
 _SMALL = 4 << 20
 """A tar of up to so many bytes is made in memory, so that its digest is known beforehand."""
 
+_QUICK = 256 << 10
+"""A tar of up to so many bytes is made sooner than a registry answers."""
+
 _ROUNDS = 5
 """What was remembered may be wrong; and where others store the same blobs at the same moment, a
 registry may not see what is there (docker-registry writes its links in place)."""
@@ -104,11 +107,12 @@ def deliver(
             reports = [_reused(layer) for layer in image.all_layers()]
             return _delivery(destination, digest, tags, reports, 0, began)
     try:
-        reports, sent = _bring(image, destination, tags, listener, known, workers, was_settled)
+        digest, reports, sent = _bring(
+            image, destination, tags, listener, known, workers, was_settled
+        )
     except BaseException:
         destination.abandon()
         raise
-    digest = image.document().descriptor.digest
     return _delivery(destination, digest, tags, reports, sent, began)
 
 
@@ -120,10 +124,11 @@ def _bring(
     known: Known | None,
     workers: int,
     is_new: bool,
-) -> tuple[list[LayerReport], int]:
+) -> tuple[str, list[LayerReport], int]:
     """Blobs, manifests, tags; again from the start where the registry lacks blobs after all.
 
     :param is_new: the image is known not to be there.
+    :returns: its digest, what became of layers, bytes that were sent for other blobs.
     """
     images = image.images if isinstance(image, Index) else (image,)
     reports: list[LayerReport] = []
@@ -139,19 +144,22 @@ def _bring(
                 configs.append(config)
             sent += sum(config.sent for config in configs)
             fates = {put.fate for put in now} | {put.fate for put in configs}
+            manifests = [each.manifest() for each in images]
+            documents = [each.document() for each in manifests]
+            whole = image.document() if isinstance(image, Index) else documents[0]
+            digest = whole.descriptor.digest
             is_perhaps_there = not is_new and fates == {"reused"}
-            if is_perhaps_there and destination.holds(image.document().descriptor.digest, tags):
-                return now, 0
+            if is_perhaps_there and destination.holds(digest, tags):
+                return digest, now, 0
             is_new = True
-            for each, config in zip(images, configs, strict=True):
-                blobs = [config.descriptor, *each.manifest().layers]
-                if isinstance(image, Index):
-                    destination.add(each.document(), blobs)
-                else:
-                    destination.finish(each.document(), tags, blobs)
+            needed = [[each.config, *each.layers] for each in manifests]
             if isinstance(image, Index):
-                destination.finish(image.document(), tags, ())
-            return _both(reports, now), sent
+                for document, blobs in zip(documents, needed, strict=True):
+                    destination.add(document, blobs)
+                destination.finish(whole, tags, ())
+            else:
+                destination.finish(whole, tags, needed[0])
+            return digest, _both(reports, now), sent
         except BlobsMissing:
             if not left:
                 raise
@@ -257,6 +265,9 @@ class _Work:
             return layer
         is_known = self._known is not None and layer.recognise(self._known(layer))
         if not is_known and layer.tar_size() <= _SMALL:
+            if layer.tar_size() <= _QUICK:
+                is_last = sum(each.descriptor is None for each in image.layers) == 1
+                self._destination.prepare(2 if is_last else 1)  # the config follows at once
             data = b"".join(self._until_stopped(layer.open()))
             if layer.descriptor is not None:
                 return Bytes(layer.name, layer.descriptor, data)

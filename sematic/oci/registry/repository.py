@@ -100,6 +100,7 @@ class Repository:
 
     def holds(self, digest: str, tags: Sequence[str]) -> bool:
         """One request for each tag: a tag that stands for the manifest proves that it is there."""
+        self._uploads.release()
         return all(self._stands_for(reference) == digest for reference in tags or (digest,))
 
     def has(self, descriptor: Descriptor) -> bool:
@@ -109,6 +110,11 @@ class Repository:
 
     def remembers(self, descriptor: Descriptor) -> bool:
         return self._is_kept(self._key(descriptor))
+
+    def prepare(self, count: int) -> None:
+        """Open uploads at once, where new blobs will be sent without asking for them."""
+        if self._is_kept(self._own_key):
+            self._uploads.prepare(count)
 
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         before = blob.descriptor
@@ -137,18 +143,19 @@ class Repository:
 
     def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
         self._forget_expected()
+        self._uploads.release()
         first, *others = tags or (manifest.descriptor.digest,)
         stored = self._client.put_manifest(first, manifest)
         announce(self._client, manifest, stored)
         for tag in others:
             self._client.put_manifest(tag, manifest)
-        self._remember(manifest, blobs)
-        self._memo.remember(self._own_key, manifest.descriptor.digest.encode())
+        self._remember(manifest, blobs, self._own_key)
 
     def abandon(self) -> None:
         """Wait for nothing any more. Every put that failed cancels its own upload."""
         self._forget_expected()
         self._client.transport.stop()
+        self._uploads.release()
 
     def _stands_for(self, tag: str) -> str | None:
         """What a tag stands for, or stood for when it was expected to be asked for."""
@@ -173,9 +180,9 @@ class Repository:
         except RegistryError:
             return False
 
-    def _remember(self, manifest: Document, blobs: Iterable[Descriptor]) -> None:
-        digest = manifest.descriptor.digest.encode()
-        self._memo.remember_all({self._key(blob): digest for blob in blobs})
+    def _remember(self, manifest: Document, blobs: Iterable[Descriptor], *more: str) -> None:
+        keys = (*map(self._key, blobs), *more)
+        self._memo.remember_all(dict.fromkeys(keys, manifest.descriptor.digest.encode()))
 
     def _is_there(self, descriptor: Descriptor) -> bool:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -92,6 +93,7 @@ class ScriptedRegistry:
         self.token_seconds: int | None = 300
         self.refused_scopes: set[str] = set()
         self.has_referrers = False
+        self._sessions = itertools.count(1)
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()
 
@@ -156,7 +158,7 @@ class ScriptedRegistry:
             if data := self.blobs.get((source, mounted)):
                 self.blobs[repository, mounted] = data
                 return Reply(201, {"Location": f"/v2/{repository}/blobs/{mounted}"})
-            session = str(len(self.requests))
+            session = str(next(self._sessions))
             self.uploads[session] = b""
             return Reply(202, {"Location": self._location(repository, session)})
         if session not in self.uploads:
