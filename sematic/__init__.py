@@ -17,10 +17,10 @@ Names are looked up when they are first used, so that importing this costs nothi
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing and importlib take longer to import than it takes to say so
 if TYPE_CHECKING:
+    from typing import Any
+
     from sematic.container_image import has_container_image as has_container_image
     from sematic.errors import ConfigurationError as ConfigurationError
     from sematic.errors import PipelineError as PipelineError
@@ -81,4 +81,6 @@ def __getattr__(name: str) -> Any:
     module = _MODULES.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"sematic.{module}"), name)

@@ -22,10 +22,10 @@ looked up when they are first used, so that importing this costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing and importlib take longer to import than it takes to say so
 if TYPE_CHECKING:
+    from typing import Any
+
     from sematic.oci.archive import Archive as Archive
     from sematic.oci.base import Base as Base
     from sematic.oci.base import find_base as find_base
@@ -95,4 +95,6 @@ def __getattr__(name: str) -> Any:
     module = _MODULES.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"sematic.oci.{module}"), name)

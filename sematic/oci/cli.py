@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sematic.oci.commands import leave, perform, say
 from sematic.oci.environment.looking import look_file, start
-from sematic.oci.errors import OCIError, SettingsError
-from sematic.oci.folders import cache_folder
+from sematic.oci.folders import cache_path
 from sematic.oci.options import read_options
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
+
     from sematic.oci.events import Event, Listener
     from sematic.oci.settings import Settings
 
@@ -25,14 +23,20 @@ _LARGE = 4 << 20
 # What the commands need is imported when one runs: an environment is looked at meanwhile.
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
+def main(arguments: Sequence[str] | None = None, *, is_alone: bool = False) -> int:
+    """Run the command; the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C.
+
+    :param is_alone: this process does nothing else, and has one thread.
+    """
     options = read_options(sys.argv[1:] if arguments is None else arguments)
     command = _COMMANDS[options.command]
     if command in (_push, _plan):
-        start(look_file(cache_folder(), options.project, "tree"))
+        start(look_file(cache_path(), options.project, "tree"), fork=is_alone)
         if not (options.no_environment or options.requirements):
-            start(look_file(cache_folder(), options.project, "environment"))
+            start(look_file(cache_path(), options.project, "environment"), fork=is_alone)
+    from sematic.oci.commands import perform
+    from sematic.oci.errors import OCIError
+
     comfort = "; the next push carries on" if command is _push else ""
     return perform(
         lambda: command(options),
@@ -54,6 +58,7 @@ def _push(options: argparse.Namespace) -> int:
     if options.image_refs:
         _write_reference(options.image_refs, delivery.reference)
     if not options.quiet:
+        from sematic.oci.commands import say
         from sematic.oci.report import delivery_text
 
         say(delivery_text(delivery))
@@ -88,7 +93,10 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _lock(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
     from sematic.oci.cache import Cache
+    from sematic.oci.errors import SettingsError
     from sematic.oci.progress import shown
     from sematic.oci.project_image import find_lock
 
@@ -177,6 +185,8 @@ def _print_json(document: object) -> None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
+    from pathlib import Path
+
     from sematic.oci.settings import read_settings
 
     return read_settings(
@@ -199,6 +209,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _pairs(texts: Sequence[str], option: str) -> Mapping[str, str]:
+    from sematic.oci.errors import SettingsError
+
     pairs = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -209,8 +221,11 @@ def _pairs(texts: Sequence[str], option: str) -> Mapping[str, str]:
 
 
 def _write_reference(path: str, reference: str) -> None:
+    from sematic.oci.errors import SettingsError
+
     try:
-        Path(path).write_text(f"{reference}\n", encoding="utf-8")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"{reference}\n")
     except OSError as error:
         raise SettingsError(
             f"{reference} was pushed, but cannot write --image-refs {path}: {error.strerror}"
@@ -254,7 +269,9 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
 def run() -> None:
     """Run the command and exit."""
     gc.set_threshold(100_000)  # it makes few cycles, and looking for them is a tenth of an edit
-    leave(main())
+    from sematic.oci.commands import leave
+
+    leave(main(is_alone=True))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CACHE = "SEMATIC_CACHE_DIR", "XDG_CACHE_HOME", "~/.cache"
 
 
 def cache_folder() -> Path:
     """``SEMATIC_CACHE_DIR``, else ``sematic`` in the user's cache folder."""
-    return _folder("SEMATIC_CACHE_DIR", "XDG_CACHE_HOME", "~/.cache")
+    return _folder(*_CACHE)
+
+
+def cache_path() -> str:
+    """The same for who has no time to import pathlib; where there is no home, it is not there."""
+    return os.path.expanduser(_path(*_CACHE))
 
 
 def data_folder() -> Path:
@@ -17,6 +27,10 @@ def data_folder() -> Path:
 
 
 def _folder(own: str, desktop: str, usual: str) -> Path:
-    if named := os.environ.get(own):
-        return Path(named).expanduser()
-    return Path(os.environ.get(desktop) or usual).expanduser() / "sematic"
+    from pathlib import Path
+
+    return Path(_path(own, desktop, usual)).expanduser()
+
+
+def _path(own: str, desktop: str, usual: str) -> str:
+    return os.environ.get(own) or os.path.join(os.environ.get(desktop) or usual, "sematic")

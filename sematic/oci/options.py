@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     """What is asked for; ``command`` is the name of the command, as ``push`` or ``base build``."""
@@ -14,7 +18,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _parser(only: str = "") -> argparse.ArgumentParser:
     """:param only: the command that is asked for: describing all of them takes 5 ms."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="sematic-oci",
         description="Put a Python project and its environment into a container image.",
     )
@@ -161,6 +165,25 @@ def _add_talk_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--quiet", action="store_true", help="only errors on stderr")
     add("--debug", action="store_true", help="every request on stderr; tracebacks of errors")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Asks how wide the terminal is for help only, not with every option: that imports shutil."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **{**named, "formatter_class": _narrow})
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.HelpFormatter
+        return super().format_help()
+
+    def format_usage(self) -> str:
+        self.formatter_class = argparse.HelpFormatter
+        return super().format_usage()
+
+
+def _narrow(prog: str) -> argparse.HelpFormatter:
+    return argparse.HelpFormatter(prog, width=80)
 
 
 class _Exposed(argparse.Action):

@@ -289,3 +289,17 @@ print(sorted(heavy & set(sys.modules)))
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_next_to_nothing_is_imported_before_files_are_looked_at() -> None:
+    script = """
+import sys
+from sematic.oci import cli
+cli.read_options(["push", "--to", "registry.example.com/team/app", "--quiet"])
+late = {"json", "logging", "pathlib", "shutil", "signal", "threading", "typing", "urllib.parse"}
+print(sorted(late & set(sys.modules)))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-S", "-c", script]  # what .pth files import is not ours
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout.strip() == "[]"

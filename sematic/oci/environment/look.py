@@ -98,6 +98,7 @@ def listing(folders: Below, groups: Sequence[tuple[Below, Sequence[bytes]]]) -> 
 
 def main(path: str) -> None:
     """Look at all that a file lists."""
+    gc.disable()
     with open(path, "rb") as file:
         os.write(1, file.read(IDENTITY))
         folders, groups = marshal.loads(file.read())
@@ -129,7 +130,6 @@ def _group_record(below: Below, others: Sequence[bytes]) -> bytes:
 
 
 if __name__ == "__main__":
-    gc.disable()
     try:
         main(sys.argv[1])
     except OSError:

@@ -8,38 +8,41 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Literal
 
 from sematic.oci.environment import look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Literal, NoReturn, TypeAlias
+
+    Files: TypeAlias = Literal["environment", "tree"]
 
 _WORTH_IT = 64 << 10
 """Bytes of a list; another interpreter takes longer to start than shorter ones to be looked at."""
 
-Files = Literal["environment", "tree"]
-
-_started: dict[Path, Looking] = {}
+_started: dict[str, Looking] = {}
 
 
 class Looking:
     """A list that is being looked at.
 
     :param file: the list; there may be none.
+    :param fork: nothing else happens in this process yet, so a copy of it may look: that begins
+        an interpreter's start sooner.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: str | None = None, fork: bool = False) -> None:
         self.began = time.time_ns()
         self.file = file
         self.identity = _identity(file) if file else b""
         self._data = b""
         self._pipe = self._process = -1
         if file and self.identity and _may_start():
-            self._start(str(file))
+            self._start(file, fork)
 
     def renew(self, identity: bytes, data: bytes) -> None:
         """Look at this list from now on, if it is another than that in the file."""
@@ -50,7 +53,7 @@ class Looking:
         keep_list(self.file, data)
         self.identity = _identity(self.file)
         if self.identity == identity and _may_start():
-            self._start(str(self.file))
+            self._start(self.file, fork=False)
 
     def folders(self) -> bytes | None:
         """The record of the folders, waited for; None if it did not come."""
@@ -65,6 +68,8 @@ class Looking:
     def end(self) -> None:
         """Wait for nothing any more."""
         if self._process >= 0 and self._pipe >= 0:
+            import signal
+
             os.kill(self._process, signal.SIGTERM)
         self._close()
 
@@ -77,18 +82,12 @@ class Looking:
                 os.waitpid(self._process, 0)
             self._process = -1
 
-    def _start(self, file: str) -> None:
-        program = [sys.executable, "-I", "-S", look.__file__, file]
-        # Some interpreters do not start without it; nothing else is this program's business.
-        kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    def _start(self, file: str, fork: bool) -> None:
         self._pipe, writing = os.pipe()
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, writing, 1),
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-        ]
         try:
-            self._process = os.posix_spawn(sys.executable, program, kept, file_actions=actions)
+            self._process = os.fork() if fork else _spawn(file, writing)
+            if not self._process:
+                _look(file, writing)
         except OSError:
             self._close()
         finally:
@@ -117,22 +116,22 @@ class Looking:
                 self._data = b""
 
 
-def look_file(cache: Path, project: str | os.PathLike[str], what: Files) -> Path:
+def look_file(cache: str | os.PathLike[str], project: str | os.PathLike[str], what: Files) -> str:
     """Where the list is that was made for a project last, of its files or its environment's."""
     name = hashlib.blake2b(os.fsencode(os.path.realpath(project)), digest_size=16).hexdigest()
-    return cache / "looks" / f"{name}-{what}"
+    return os.path.join(cache, "looks", f"{name}-{what}")
 
 
-def start(file: Path) -> int:
+def start(file: str, fork: bool = False) -> int:
     """Begin to look ahead of the time when :func:`looking` is asked for it; when that was (ns)."""
     if before := _started.pop(file, None):
         before.end()
-    _started[file] = Looking(file)
+    _started[file] = Looking(file, fork)
     return _started[file].began
 
 
 @contextmanager
-def looking(file: Path | None) -> Iterator[Looking]:
+def looking(file: str | None) -> Iterator[Looking]:
     """A list that is being looked at, since now or since :func:`start`."""
     beside = (_started.pop(file, None) if file else None) or Looking(file)
     try:
@@ -141,24 +140,26 @@ def looking(file: Path | None) -> Iterator[Looking]:
         beside.end()
 
 
-def keep_list(file: Path, data: bytes) -> None:
+def keep_list(file: str, data: bytes) -> None:
     """Keep a list for the next time, if it is long enough."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    temporary = f"{file}.{os.getpid()}"
     try:
         if len(data) < _WORTH_IT:
-            file.unlink(missing_ok=True)
+            os.unlink(file)
             return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(file)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(temporary, "wb") as opened:
+            opened.write(data)
+        os.replace(temporary, file)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.unlink(temporary)
 
 
-def _identity(file: Path) -> bytes:
+def _identity(file: str) -> bytes:
     """What identifies the list in a file; nothing if there is none."""
     try:
-        with file.open("rb") as opened:
+        with open(file, "rb") as opened:
             return opened.read(look.IDENTITY)
     except OSError:
         return b""
@@ -168,3 +169,27 @@ def _may_start() -> bool:
     can = hasattr(os, "posix_spawn") and hasattr(os, "sched_getaffinity")
     is_interpreter = bool(sys.executable) and not hasattr(sys, "frozen")
     return can and is_interpreter and len(os.sched_getaffinity(0)) > 1
+
+
+def _spawn(file: str, writing: int) -> int:
+    """Start an interpreter that looks; its number."""
+    program = [sys.executable, "-I", "-S", look.__file__, file]
+    # Some interpreters do not start without it; nothing else is this program's business.
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, writing, 1),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+    ]
+    return os.posix_spawn(sys.executable, program, kept, file_actions=actions)
+
+
+def _look(file: str, writing: int) -> NoReturn:
+    """Look, in a process that is a copy, and end it whatever happens."""
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number, opened in enumerate((nothing, writing, nothing)):
+            os.dup2(opened, number)
+        look.main(file)
+    finally:
+        os._exit(0)

@@ -19,6 +19,7 @@ from sematic.oci.memo import Forgetful
 from tests.oci.environment.installs import make_venv, site_packages
 
 DISTRIBUTIONS = 40
+FORK = pytest.mark.parametrize("fork", [False, True])
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def venv(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path: Path) -> str:
     return look_file(tmp_path / "cache", tmp_path / "project", "environment")
 
 
@@ -62,7 +63,7 @@ def fingerprints(environment: Environment) -> dict[str, tuple[bytes, int, int]]:
     return {each.key: (each.fingerprint, each.size, each.newest) for each in environment.groups}
 
 
-def seen_beside(file: Path) -> Looking:
+def seen_beside(file: str) -> Looking:
     """All of a list, once it has been looked at."""
     beside = Looking(file)
     assert beside.folders()
@@ -71,10 +72,14 @@ def seen_beside(file: Path) -> Looking:
     return beside
 
 
-def test_the_other_process_sees_what_this_one_sees(venv: Path, file: Path, memo: Forgetful) -> None:
+@FORK
+def test_the_other_process_sees_what_this_one_sees(
+    fork: bool, venv: Path, file: str, memo: Forgetful
+) -> None:
     with looking(file) as beside:
         find(venv, memo, beside)
     (survey,) = surveys._loaded.values()
+    start(file, fork)
     with looking(file) as beside:
         assert beside.identity == survey.listed
         assert beside.folders() == survey.watch.record()
@@ -82,10 +87,10 @@ def test_the_other_process_sees_what_this_one_sees(venv: Path, file: Path, memo:
             assert beside.group(number) == record(contents.facts(), contents.whole)
 
 
-def test_it_makes_no_difference_who_looks(venv: Path, file: Path, memo: Forgetful) -> None:
+def test_it_makes_no_difference_who_looks(venv: Path, file: str, memo: Forgetful) -> None:
     with looking(file) as beside:
         first = fingerprints(find(venv, memo, beside))
-    assert file.exists()
+    assert os.path.exists(file)
     assert fingerprints(find(venv, memo)) == first
     for _ in range(5):
         with looking(file) as beside:
@@ -93,9 +98,7 @@ def test_it_makes_no_difference_who_looks(venv: Path, file: Path, memo: Forgetfu
     assert fingerprints(find(venv, memo, seen_beside(file))) == first
 
 
-def test_a_file_that_is_changed_in_place_is_noticed(
-    venv: Path, file: Path, memo: Forgetful
-) -> None:
+def test_a_file_that_is_changed_in_place_is_noticed(venv: Path, file: str, memo: Forgetful) -> None:
     with looking(file) as beside:
         before = fingerprints(find(venv, memo, beside))
     module = site_packages(venv) / "distribution_7" / "a_module_with_a_long_name_3.py"
@@ -105,14 +108,14 @@ def test_a_file_that_is_changed_in_place_is_noticed(
     assert [key for key in before if before[key] != after[key]] == ["distribution-7"]
 
 
-def test_a_file_that_has_come_is_noticed(venv: Path, file: Path, memo: Forgetful) -> None:
+def test_a_file_that_has_come_is_noticed(venv: Path, file: str, memo: Forgetful) -> None:
     with looking(file) as beside:
         find(venv, memo, beside)
     (site_packages(venv) / "stray.py").write_text("")
     assert "unowned" in fingerprints(find(venv, memo, seen_beside(file)))
 
 
-def test_what_has_changed_since_then_is_not_taken(venv: Path, file: Path, memo: Forgetful) -> None:
+def test_what_has_changed_since_then_is_not_taken(venv: Path, file: str, memo: Forgetful) -> None:
     with looking(file) as beside:
         find(venv, memo, beside)
     found = find(venv, memo, seen_beside(file))
@@ -123,7 +126,7 @@ def test_what_has_changed_since_then_is_not_taken(venv: Path, file: Path, memo: 
 
 
 def test_a_process_that_fails_is_not_needed(
-    venv: Path, file: Path, memo: Forgetful, monkeypatch: pytest.MonkeyPatch
+    venv: Path, file: str, memo: Forgetful, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with looking(file) as beside:
         first = fingerprints(find(venv, memo, beside))
@@ -133,23 +136,24 @@ def test_a_process_that_fails_is_not_needed(
             assert fingerprints(find(venv, memo, beside)) == first
 
 
-def test_another_list_is_not_believed_and_replaced(venv: Path, file: Path, memo: Forgetful) -> None:
+def test_another_list_is_not_believed_and_replaced(venv: Path, file: str, memo: Forgetful) -> None:
     with looking(file) as beside:
         first = fingerprints(find(venv, memo, beside))
-    right = file.read_bytes()
-    file.write_bytes(bytes(16) + right[16:])
+    right = Path(file).read_bytes()
+    Path(file).write_bytes(bytes(16) + right[16:])
     with looking(file) as beside:
         assert fingerprints(find(venv, memo, beside)) == first
-    assert file.read_bytes() == right
+    assert Path(file).read_bytes() == right
 
 
+@FORK
 def test_what_was_begun_ahead_is_gone_on_with_and_ended(
-    venv: Path, file: Path, memo: Forgetful
+    fork: bool, venv: Path, file: str, memo: Forgetful
 ) -> None:
     with looking(file) as beside:
         find(venv, memo, beside)
     before = _children()
-    began = start(file)
+    began = start(file, fork)
     with looking(file) as beside:
         assert beside.began == began
         assert len(_children() - before) == 1

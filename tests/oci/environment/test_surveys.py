@@ -118,7 +118,11 @@ def test_after_random_changes_all_is_as_if_nothing_were_remembered(
     interpreter: Interpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr("sematic.oci.environment.looking._WORTH_IT", 0)
-    memo, dice, file = Forgetful(), random.Random(seed), look_file(tmp_path, tmp_path)
+    memo, dice, file = (
+        Forgetful(),
+        random.Random(seed),
+        look_file(tmp_path, tmp_path, "environment"),
+    )
     for _ in range(40):
         for _ in range(dice.choice([1, 1, 3])):
             change(Path(dice.choice(interpreter.site_folders)), dice)
@@ -158,7 +162,7 @@ def test_files_of_other_distributions_are_not_looked_at_twice(
     memo, site, file = (
         Forgetful(),
         Path(interpreter.site_folders[0]),
-        look_file(tmp_path, tmp_path),
+        look_file(tmp_path, tmp_path, "environment"),
     )
     with looking(file) as beside:
         find(interpreter, memo, beside)

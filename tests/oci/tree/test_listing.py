@@ -31,14 +31,14 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of a list that is kept however short it is."""
     monkeypatch.setattr(looking_module, "_WORTH_IT", 1)
     monkeypatch.setattr(walk_module, "_UNPACKED", 0)
     return look_file(tmp_path / "cache", tmp_path / "project", "tree")
 
 
-def walk(root: Path, memo: Forgetful, file: Path | None = None) -> Tree:
+def walk(root: Path, memo: Forgetful, file: str | None = None) -> Tree:
     with looking(file) as beside:
         return find_tree(root, "src", memo=memo, beside=beside)
 
@@ -47,7 +47,7 @@ def fingerprints(tree: Tree) -> dict[str, bytes]:
     return {folder.name: folder.fingerprint for folder in tree.folders}
 
 
-def seen_beside(file: Path, folders: int) -> Looking:
+def seen_beside(file: str, folders: int) -> Looking:
     """All of a list, once it has been looked at."""
     beside = Looking(file)
     assert beside.folders()
@@ -94,7 +94,7 @@ def test_a_folder_that_has_just_changed_is_listed_once_more(root: Path, listed: 
     assert "a" in listed  # a name may have come within the same tick of the clock
 
 
-def test_another_process_sees_what_this_one_sees(root: Path, file: Path) -> None:
+def test_another_process_sees_what_this_one_sees(root: Path, file: str) -> None:
     memo = Forgetful()
     write(root, "a/one", "b/two", "b/three", "c/d/four")
     first = walk(root, memo, file)
@@ -109,7 +109,7 @@ def test_another_process_sees_what_this_one_sees(root: Path, file: Path) -> None
     assert (again, fingerprints(again)) == (first, fingerprints(first))
 
 
-def test_it_makes_no_difference_who_looks_whatever_changes(root: Path, file: Path) -> None:
+def test_it_makes_no_difference_who_looks_whatever_changes(root: Path, file: str) -> None:
     memo, dice = Forgetful(), random.Random(11)
     for _ in range(60):
         if change(root, dice):
@@ -118,34 +118,34 @@ def test_it_makes_no_difference_who_looks_whatever_changes(root: Path, file: Pat
             assert found == plain
 
 
-def test_a_list_is_written_only_if_names_change(root: Path, file: Path) -> None:
+def test_a_list_is_written_only_if_names_change(root: Path, file: str) -> None:
     memo = Forgetful()
     write(root, "a/one", "a/two")
     walk(root, memo, file)
-    before = file.stat().st_ino
+    before = os.stat(file).st_ino
     (root / "a" / "one").write_text("other")
     walk(root, memo, file)
-    assert file.stat().st_ino == before
+    assert os.stat(file).st_ino == before
     (root / "a" / "one").rename(root / "a" / "other")
     walk(root, memo, file)
-    assert file.stat().st_ino != before
+    assert os.stat(file).st_ino != before
 
 
 def test_a_list_that_is_short_now_is_not_kept(
-    root: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memo = Forgetful()
     write(root, "a/one", "a/two")
     walk(root, memo, file)
-    assert file.exists()
+    assert os.path.exists(file)
     monkeypatch.setattr(looking_module, "_WORTH_IT", 1 << 20)
     (root / "a" / "two").unlink()
     walk(root, memo, file)
-    assert not file.exists()
+    assert not os.path.exists(file)
 
 
 @pytest.mark.parametrize("what", ["nothing", "a folder", "a pipe", "a link"])
-def test_what_is_no_file_any_more_is_no_entry(root: Path, file: Path, what: str) -> None:
+def test_what_is_no_file_any_more_is_no_entry(root: Path, file: str, what: str) -> None:
     memo = Forgetful()
     write(root, "a/one", "a/two")
     tree = walk(root, memo, file)
