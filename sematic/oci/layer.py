@@ -109,15 +109,15 @@ class Layer:
             self.made.size,
         )
 
-    def recognise(self, known: Iterable[Made]) -> bool:
+    def recognise(self, known: Iterable[Made], has_room: bool = True) -> bool:
         """Whether it is one of these, found by its tar without compressing anything.
 
-        If it is not, a tar that is not large is kept until the layer is made.
+        :param has_room: if it is none, a tar that is not large is kept until the layer is made.
         """
         candidates = list(known)
         if not candidates:
             return False
-        keeps = self.tar_size() <= _KEPT
+        keeps = has_room and self.tar_size() <= _KEPT
         kept = []
         diff_id = hashlib.sha256()
         for chunk in self.tar():
