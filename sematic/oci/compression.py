@@ -74,7 +74,8 @@ def _zstd(level: int, size: int) -> Compressor:
     parameters = zstandard.ZstdCompressionParameters.from_level(
         level,
         source_size=size if size <= _SMALL else 0,
-        threads=max(1, min(4, os.cpu_count() or 1)),
+        # More than one for a single job is waited for, a few ms of an edit.
+        threads=1 if 0 < size <= _JOB else max(1, min(4, os.cpu_count() or 1)),
         job_size=_JOB,
         write_checksum=True,
         write_content_size=False,
