@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 from sematic.oci.base import Base
-from sematic.oci.base_contents import Contents, read_contents
 from sematic.oci.errors import BaseError
 from sematic.oci.events import Listener, Noticed
 from sematic.oci.memo import Memo
 from sematic.oci.runtime import WORKER
 from sematic.oci.values import as_dict, frozen
+
+if TYPE_CHECKING:
+    from sematic.oci.base_contents import Contents
 
 PYTHON_LABEL = "dev.sematic.python"
 USUAL_PYTHON = "/usr/bin/python3"
@@ -53,6 +56,8 @@ def find_base_python(base: Base, memo: Memo, listener: Listener) -> BasePython:
     if contents is None:
         if labelled := _labelled(base):
             return labelled
+        from sematic.oci.base_contents import read_contents  # much code, and seldom needed
+
         listener(Noticed(f"reading the layers of {base.name} once, to find its Python"))
         wanted = LOCAL_PYTHON if "PYTHON_VERSION" in base.environment() else USUAL_PYTHON
         contents = read_contents(
@@ -136,6 +141,8 @@ def recall_contents(base: Base, memo: Memo, *, is_whole: bool = False) -> Conten
     for key in ("whole",) if is_whole else ("whole", "python"):
         kept = memo.recall(_key(base, key))
         if kept is not None:
+            from sematic.oci.base_contents import Contents
+
             return Contents(**json.loads(kept))
     return None
 

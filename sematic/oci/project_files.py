@@ -58,12 +58,13 @@ def find_project_files(
         memo=cache,
         beside=at_tree,
     )
+    sources = tree_groups(tree.folders, SOURCE)  # while another process looks at the environment
     environment = Environment((), (), (), ())
     if interpreter and settings.environment:
         environment = find_environment(
             interpreter, project=project, memo=cache, beside=at_environment
         )
-    groups = [*environment.groups, *tree_groups(tree.folders, SOURCE)]
+    groups = [*environment.groups, *sources]
     left_out = [*tree.left_out]
     notes = [
         f"{folder} is needed by an editable install, but rules leave it out of the image"

@@ -79,7 +79,7 @@ def find_environment(
     beside = beside or Looking()
     found, groups, files = recall(key, memo), None, b""
     before = found.groups if found and beside.identity == found.listed else []
-    if found and _is_same(key, found, memo, beside.folders() if before else None):
+    if found and _is_same(key, found, memo, beside if before else Looking()):
         with suppress(OSError):
             groups = _groups(found, prefixes, beside, range(len(before)))
     for attempt in range(_ATTEMPTS):
@@ -108,12 +108,10 @@ def find_environment(
     )
 
 
-def _is_same(key: str, found: Survey, memo: Memo, seen: bytes | None) -> bool:
-    """Whether a survey still holds.
-
-    :param seen: the record of its folders, if somebody has looked at them already.
-    """
-    same = found.watch.check(time.time_ns(), seen)
+def _is_same(key: str, found: Survey, memo: Memo, beside: Looking) -> bool:
+    """Whether a survey still holds."""
+    folders = found.watch.record()  # while another process looks
+    same = found.watch.check(time.time_ns(), beside.folders() == folders)
     if same is None:
         remember_watch(key, found, memo)
     return same is not False

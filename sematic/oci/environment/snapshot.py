@@ -181,10 +181,10 @@ class Watch:
         stamp = file_stamp(path)
         self.files[path] = settled(stamp, started) if stamp else None
 
-    def check(self, started: int, seen: bytes | None = None) -> bool | None:
+    def check(self, started: int, is_seen: bool = False) -> bool | None:
         """Whether nothing changed: True; None if only stamps did, which it has learned now.
 
-        :param seen: the record of its folders, if somebody has looked at them already.
+        :param is_seen: somebody has looked at its folders already, and found them as they were.
         """
         if any(os.path.isdir(path) is not known for path, known in self.assumed.items()):
             return False
@@ -192,7 +192,7 @@ class Watch:
         for path, known in self.files.items():
             if file_stamp(path) != known:
                 return False
-        if seen is not None and seen == self.record():
+        if is_seen:
             return same
         for site, folders in self.folders.items():
             found = self._check_folders(site, folders, started)
@@ -202,6 +202,7 @@ class Watch:
         return same
 
     def record(self) -> bytes:
+        """What is said of its folders while they are as they were."""
         return stamps_record([stamp for stamps in self.stamps.values() for stamp in stamps])
 
     def _check_folders(self, site: str, folders: list[str], started: int) -> bool | None:
