@@ -44,9 +44,6 @@ class Archive:
     def remembers(self, descriptor: Descriptor) -> bool:
         return False
 
-    def prepare(self, count: int) -> None:
-        """There is nothing to wait for."""
-
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         if not self._path.parent.is_dir():
             raise PlaceError(f"cannot write {self._path}: there is no folder {self._path.parent}")

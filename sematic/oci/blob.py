@@ -94,9 +94,6 @@ class Destination(Protocol):
     def remembers(self, descriptor: Descriptor) -> bool:
         """Whether a blob is known to be there without asking for it: false is no answer."""
 
-    def prepare(self, count: int) -> None:
-        """Get ready for so many small new blobs, which are put as soon as they are made."""
-
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         """See to it that a blob is there.
 

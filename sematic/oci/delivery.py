@@ -30,9 +30,6 @@ _LAST_SECONDS = 3.0
 _SMALL = 4 << 20
 """A tar of up to so many bytes is made in memory, so that its digest is known beforehand."""
 
-_QUICK = 256 << 10
-"""A tar of up to so many bytes is made sooner than a registry answers."""
-
 _ROUNDS = 5
 """What was remembered may be wrong; and where others store the same blobs at the same moment, a
 registry may not see what is there (docker-registry writes its links in place)."""
@@ -271,9 +268,6 @@ class _Work:
             return layer
         is_known = self._known is not None and layer.recognise(self._known(layer), has_room)
         if not is_known and layer.tar_size() <= _SMALL:
-            if layer.tar_size() <= _QUICK:
-                is_last = sum(each.descriptor is None for each in image.layers) == 1
-                self._destination.prepare(2 if is_last else 1)  # the config follows at once
             data = b"".join(self._until_stopped(layer.open()))
             if layer.descriptor is not None:
                 return Bytes(layer.name, layer.descriptor, data)

@@ -131,9 +131,6 @@ class Layout:
     def remembers(self, descriptor: Descriptor) -> bool:
         return self.has(descriptor)
 
-    def prepare(self, count: int) -> None:
-        """There is nothing to wait for."""
-
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         descriptor = blob.descriptor
         if descriptor is not None and self.has(descriptor):

@@ -100,7 +100,6 @@ class Repository:
 
     def holds(self, digest: str, tags: Sequence[str]) -> bool:
         """One request for each tag: a tag that stands for the manifest proves that it is there."""
-        self._uploads.release()
         return all(self._stands_for(reference) == digest for reference in tags or (digest,))
 
     def has(self, descriptor: Descriptor) -> bool:
@@ -110,11 +109,6 @@ class Repository:
 
     def remembers(self, descriptor: Descriptor) -> bool:
         return self._is_kept(self._key(descriptor))
-
-    def prepare(self, count: int) -> None:
-        """Open uploads at once, where new blobs will be sent without asking for them."""
-        if self._is_kept(self._own_key):
-            self._uploads.prepare(count)
 
     def put(self, blob: Blob, progress: Progress) -> Receipt:
         before = blob.descriptor
@@ -143,7 +137,6 @@ class Repository:
 
     def finish(self, manifest: Document, tags: Sequence[str], blobs: Iterable[Descriptor]) -> None:
         self._forget_expected()
-        self._uploads.release()
         first, *others = tags or (manifest.descriptor.digest,)
         stored = self._client.put_manifest(first, manifest)
         announce(self._client, manifest, stored)
@@ -155,7 +148,6 @@ class Repository:
         """Wait for nothing any more. Every put that failed cancels its own upload."""
         self._forget_expected()
         self._client.transport.stop()
-        self._uploads.release()
 
     def _stands_for(self, tag: str) -> str | None:
         """What a tag stands for, or stood for when it was expected to be asked for."""

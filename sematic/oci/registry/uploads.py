@@ -8,8 +8,6 @@ the same session: a session that failed is given up, and a new one opened.
 from __future__ import annotations
 
 from collections import deque
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from sematic.oci.blob import Blob, Progress
 from sematic.oci.errors import RegistryError
@@ -18,11 +16,7 @@ from sematic.oci.registry.client import RegistryClient
 from sematic.oci.registry.failures import SESSION_LOST, is_lost
 from sematic.oci.values import mutable
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
 _TRIES = 5
-_LAST_SECONDS = 3.0  # for the answer to a session that nobody wants any more
 _REFUSALS = {400, 404, 405, 411, 415, 416, 501}
 _OTHER_REASONS = SESSION_LOST | {
     *("DIGEST_INVALID", "SIZE_INVALID", "NAME_INVALID", "NAME_UNKNOWN"),
@@ -45,26 +39,6 @@ class Uploads:
     def __init__(self, client: RegistryClient) -> None:
         self._client = client
         self._refused: set[str] = set()
-        self._opened: list[Future[str]] = []
-
-    def prepare(self, count: int) -> None:
-        """Open sessions for blobs that are still being made."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        aside = ThreadPoolExecutor(count, "upload")
-        self._opened += [aside.submit(self._client.open_upload) for _ in range(count)]
-        aside.shutdown(wait=False)
-
-    def release(self) -> None:
-        """Give up the sessions that were opened and not used."""
-        opened, self._opened = self._opened, []
-        if not opened:
-            return
-        from concurrent.futures import wait
-
-        for done in wait(opened, _LAST_SECONDS).done:
-            with suppress(RegistryError):
-                self._client.cancel_upload(done.result())
 
     def send(self, blob: Blob, progress: Progress, location: str | None = None) -> int:
         """Send a blob; afterwards its descriptor is known. Gives the bytes that were sent.
@@ -76,7 +50,7 @@ class Uploads:
         failures: list[RegistryError] = []
         while True:
             body = self._body(blob, counter, bool(failures))
-            session = _Session(location or self._open(), body)
+            session = _Session(location or self._client.open_upload(), body)
             try:
                 self._send(session, blob)
                 return counter.total
@@ -93,13 +67,6 @@ class Uploads:
             finally:
                 session.body.close()
             location = None
-
-    def _open(self) -> str:
-        try:
-            opened = self._opened.pop()
-        except IndexError:
-            return self._client.open_upload()
-        return opened.result()
 
     def _body(self, blob: Blob, counter: _Counter, has_failed: bool) -> Body:
         if blob.descriptor is None and (has_failed or "PATCH" in self._refused):

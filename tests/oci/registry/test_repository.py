@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sematic.oci.delivery import deliver
 from sematic.oci.errors import BlobsMissing, DigestError, ManifestError, NotFound, RegistryError
-from sematic.oci.files import FileEntry
 from sematic.oci.image import Image
 from sematic.oci.index import Index
-from sematic.oci.layer import Bytes, Layer
+from sematic.oci.layer import Bytes
 from sematic.oci.manifest import (
     DOCKER_MANIFEST,
     OCI_INDEX,
@@ -309,31 +307,6 @@ def test_a_small_layer_and_the_config_go_at_the_same_time(
     scripted.script("PUT", "/uploads/", meet, times=2)
     deliver(Image(AMD64).append(layer("one")), opened(), ["v1"])
     assert len(scripted.asked("PUT", "/uploads/")) == 2
-
-
-def test_uploads_are_opened_while_the_bytes_are_made(
-    scripted: ScriptedRegistry, opened: Opener, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    memo = Forgetful()
-    deliver(Image(AMD64).append(layer("one")), opened(memo=memo), ["v1"])
-    edited = Layer("two", [FileEntry.from_bytes("two", b"two")])
-    all_three = threading.Barrier(3, timeout=30)
-    tar = edited.tar
-
-    def make() -> Iterator[bytes]:
-        all_three.wait()
-        yield from tar()
-
-    def meet(request: Request) -> None:
-        all_three.wait()
-
-    monkeypatch.setattr(edited, "tar", make)
-    scripted.script("POST", "/uploads/", meet, times=2)
-    before = len(scripted.asked())
-    deliver(Image(AMD64).append(layer("one"), edited), opened(memo=memo), ["v1"])
-    methods = sorted(request.method for request in scripted.asked()[before:])
-    assert methods == ["HEAD", "POST", "POST", "PUT", "PUT", "PUT"]
-    assert not scripted.uploads
 
 
 def test_a_foreign_layer_stays_where_it_is(

@@ -7,11 +7,10 @@ import pytest
 
 from sematic.oci.errors import Denied, DigestError, FileChanged, LayerChanged, RegistryError
 from sematic.oci.layer import Bytes
-from sematic.oci.memo import Forgetful
 from sematic.oci.registry import Repository
 from sematic.oci.registry.failures import NoAnswer
 from sematic.oci.values import replace
-from tests.oci.registry.blobs import DATA, Streamed, known, manifest, unheard
+from tests.oci.registry.blobs import DATA, Streamed, known, unheard
 from tests.oci.registry.conftest import Opener, Time
 from tests.oci.registry.scripted import DROP, Reply, Request, ScriptedRegistry, error
 
@@ -299,59 +298,6 @@ def test_a_blob_that_is_stored_as_another_is_an_error(
     scripted.script("PUT", UPLOADS, Reply(201, {"Docker-Content-Digest": wrong}))
     with pytest.raises(DigestError, match=wrong):
         repository.put(known(), unheard)
-
-
-@pytest.fixture
-def delivered(scripted: ScriptedRegistry, opened: Opener) -> Repository:
-    """A repository that this machine has delivered to before."""
-    memo = Forgetful()
-    opened(memo=memo).finish(manifest(), ["v1"], [])
-    return opened(memo=memo)
-
-
-def of_uploads(registry: ScriptedRegistry) -> list[str]:
-    """Methods, sorted: some of the requests go at the same time."""
-    return sorted(request.method for request in registry.asked(part="/uploads/"))
-
-
-def test_uploads_that_were_prepared_are_used(
-    scripted: ScriptedRegistry, delivered: Repository
-) -> None:
-    delivered.prepare(2)
-    for data in (b"one", b"two", b"three"):
-        assert delivered.put(known(data), unheard).fate == "new"
-    assert of_uploads(scripted) == ["POST"] * 3 + ["PUT"] * 3
-
-
-def test_uploads_that_were_prepared_and_not_used_are_cancelled(
-    scripted: ScriptedRegistry, delivered: Repository
-) -> None:
-    delivered.prepare(2)
-    delivered.put(known(b"one"), unheard)
-    delivered.finish(manifest(), ["v1"], [])
-    assert of_uploads(scripted) == ["DELETE", "POST", "POST", "PUT"]
-    assert not scripted.uploads
-    delivered.prepare(1)
-    delivered.abandon()
-    assert not scripted.uploads
-
-
-def test_an_upload_that_is_refused_when_it_is_prepared_fails_when_it_is_needed(
-    scripted: ScriptedRegistry, delivered: Repository
-) -> None:
-    scripted.script("POST", UPLOADS, error(403, "DENIED"), times=2)
-    delivered.prepare(2)
-    with pytest.raises(Denied):
-        delivered.put(known(b"one"), unheard)
-    delivered.abandon()
-    assert of_uploads(scripted) == ["POST", "POST"]
-
-
-def test_nothing_is_prepared_in_a_repository_that_is_new_here(
-    scripted: ScriptedRegistry, repository: Repository
-) -> None:
-    repository.prepare(2)
-    assert not scripted.requests
 
 
 @BOTH
