@@ -78,7 +78,7 @@ def main(project: str, cache: str = "") -> None:
         return
     os.environ["SEMATIC_CACHE_DIR"] = cache
     from sematic.oci.cache import Cache
-    from sematic.oci.environment.looking import look_file, looking
+    from sematic.oci.looking import look_file, looking
     from sematic.oci.tree.walk import find_tree
 
     memo = Cache()

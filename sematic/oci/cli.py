@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 
-from sematic.oci.environment.looking import look_file, start
 from sematic.oci.folders import cache_path
+from sematic.oci.looking import look_file, start
 from sematic.oci.options import read_options
 
 TYPE_CHECKING = False

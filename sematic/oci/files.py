@@ -16,6 +16,12 @@ GroupKind = Literal["runtime", "distribution", "unowned", "source"]
 Stamp: TypeAlias = "tuple[int, int, int, int]"
 """What a file looked like from outside: mtime (ns), ctime (ns), size (bytes), inode."""
 
+UNTRUSTED: Stamp = (0, 0, 0, 0)
+"""In place of a stamp so young that a later change may have given the same one."""
+
+_RACY = 20_000_000
+_RACY_SECONDS = 2_000_000_000
+
 
 class Content(Protocol):
     """Bytes that are no file of this machine, as a member of a wheel is. Its text names it."""
@@ -78,6 +84,16 @@ class FileEntry(NamedTuple):
 
 def stamp_of(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def settled(stamp: Stamp, started: int) -> Stamp:
+    """A stamp that is old enough to be believed.
+
+    :param started: when reading began (ns).
+    """
+    newest = max(stamp[:2])
+    coarse = not (stamp[0] % 1_000_000_000 or stamp[1] % 1_000_000_000)
+    return stamp if newest < started - (_RACY_SECONDS if coarse else _RACY) else UNTRUSTED
 
 
 @frozen

@@ -9,8 +9,8 @@ from pathlib import Path
 from sematic.oci.cache import Cache
 from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import Interpreter, find_interpreter
-from sematic.oci.environment.looking import Looking
 from sematic.oci.files import FileGroup, LeftOut
+from sematic.oci.looking import Looking
 from sematic.oci.plan import tree_groups
 from sematic.oci.runtime import SOURCE
 from sematic.oci.settings import Settings

@@ -19,12 +19,12 @@ from sematic.oci.base_python import (
 from sematic.oci.cache import Cache
 from sematic.oci.check import check_files
 from sematic.oci.environment.interpreter import Interpreter
-from sematic.oci.environment.looking import look_file, looking
 from sematic.oci.errors import BaseError
 from sematic.oci.events import Listener, Noticed, ignore
 from sematic.oci.files import FileGroup, LeftOut
 from sematic.oci.image import Image
 from sematic.oci.layer import Layer
+from sematic.oci.looking import look_file, looking
 from sematic.oci.manifest import Platform
 from sematic.oci.places import Places
 from sematic.oci.plan import MOST_LAYERS, LayerPlan, plan_layers

@@ -1,10 +1,10 @@
 """Environments: installed distributions as groups of files.
 
 groups          the environment as file groups: find_environment
-├── snapshot    what was found the last time, and whether it still holds
-├── looking     its files looked at by another process
-│   └── look    what files look like; the program that this process runs
+├── surveys     what was found the last time
+│   └── snapshot    and whether it still holds
 ├── survey      reading all of it
+│   ├── sites           the files of site folders
 │   ├── distributions   RECORD files and what they list
 │   ├── editable        editable installs, which become source trees
 │   └── scripts         console scripts, re-pointed to the image's interpreter

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, cast
 
 from sematic.oci.environment.distributions import Recorded, image_record, read_record
 from sematic.oci.environment.interpreter import Interpreter
-from sematic.oci.environment.look import parts_of, record
-from sematic.oci.environment.looking import Looking, keep_list
 from sematic.oci.environment.prefixes import Prefixes
 from sematic.oci.environment.scripts import rewrite
 from sematic.oci.environment.snapshot import VERSION, Contents, SourceRoot, Survey
@@ -28,11 +26,13 @@ from sematic.oci.environment.surveys import (
 )
 from sematic.oci.errors import FileChanged, FileError
 from sematic.oci.files import FileEntry, FileGroup, GroupKind, LeftOut, Stamp, stamp_of
+from sematic.oci.look import parts_of, record
+from sematic.oci.looking import Looking, keep_list
 from sematic.oci.memo import Memo
 from sematic.oci.values import frozen
 
 if TYPE_CHECKING:
-    from sematic.oci.environment.look import Fact
+    from sematic.oci.look import Fact
 
 __all__ = ["Environment", "SourceRoot", "find_environment"]
 

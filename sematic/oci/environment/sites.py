@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from sematic.oci.environment.snapshot import Survey, file_stamp, list_folder, listing_hash, settled
+from sematic.oci.environment.snapshot import Survey, file_stamp, list_folder, listing_hash
 from sematic.oci.errors import FileError
-from sematic.oci.files import Stamp
+from sematic.oci.files import Stamp, settled
 from sematic.oci.values import mutable
 
 Remembered: TypeAlias = Mapping[str, "tuple[Stamp, str]"]

@@ -12,21 +12,15 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sematic.oci.environment.look import fact, facts_below, stamps_record
-from sematic.oci.files import LeftOut, Stamp, stamp_of
+from sematic.oci.files import LeftOut, Stamp, settled, stamp_of
+from sematic.oci.look import fact, facts_below, stamps_record
 from sematic.oci.values import field, frozen, mutable
 
 if TYPE_CHECKING:
-    from sematic.oci.environment.look import Fact
+    from sematic.oci.look import Fact
 
 VERSION = 3
 """Raised when what a snapshot holds, or what is made of it, changes."""
-
-UNTRUSTED: Stamp = (0, 0, 0, 0)
-"""In place of a stamp so young that a later change may have given the same one."""
-
-_RACY = 20_000_000
-_RACY_SECONDS = 2_000_000_000
 
 
 class Part(NamedTuple):
@@ -297,13 +291,3 @@ def file_stamp(path: str) -> Stamp | None:
         return stamp_of(os.stat(path))
     except OSError:
         return None
-
-
-def settled(stamp: Stamp, started: int) -> Stamp:
-    """A stamp that is old enough to be believed.
-
-    :param started: when reading began (ns).
-    """
-    newest = max(stamp[:2])
-    coarse = not (stamp[0] % 1_000_000_000 or stamp[1] % 1_000_000_000)
-    return stamp if newest < started - (_RACY_SECONDS if coarse else _RACY) else UNTRUSTED

@@ -5,10 +5,10 @@ from __future__ import annotations
 import marshal
 import os
 
-from sematic.oci.environment.look import listing
 from sematic.oci.environment.sites import Remembered
 from sematic.oci.environment.snapshot import Contents, SourceRoot, Survey, Watch
 from sematic.oci.files import LeftOut, Stamp
+from sematic.oci.look import listing
 from sematic.oci.memo import Memo
 
 _loaded: dict[str, Survey] = {}

@@ -9,14 +9,13 @@ import stat
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from sematic.oci.environment.look import facts_below
-from sematic.oci.environment.snapshot import settled
 from sematic.oci.errors import FileChanged, FileError
-from sematic.oci.files import Stamp, stamp_of
+from sematic.oci.files import Stamp, settled, stamp_of
+from sematic.oci.look import facts_below
 from sematic.oci.memo import Memo
 
 if TYPE_CHECKING:
-    from sematic.oci.environment.look import Fact
+    from sematic.oci.look import Fact
 
 Kind = Literal["f", "d", "l", "s"]
 """A file, a folder, a link, or what is none of these (a socket, a FIFO, a device)."""

@@ -8,13 +8,13 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from sematic.oci.environment.look import parts_of, record
 from sematic.oci.errors import FileChanged, FileError
 from sematic.oci.files import FileEntry, FileGroup
+from sematic.oci.look import parts_of, record
 from sematic.oci.tree.listing import facts_there
 
 if TYPE_CHECKING:
-    from sematic.oci.environment.look import Fact
+    from sematic.oci.look import Fact
 
 
 NOTHING = record([], 0)

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 
-from sematic.oci.environment.look import listing
-from sematic.oci.environment.looking import Looking
 from sematic.oci.errors import ProjectError
 from sematic.oci.files import FileEntry, FileGroup, LeftOut
+from sematic.oci.look import listing
+from sematic.oci.looking import Looking
 from sematic.oci.memo import Memo
 from sematic.oci.tree.decisions import IN, Decisions
 from sematic.oci.tree.folder import Folder, Taken

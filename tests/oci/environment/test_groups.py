@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from sematic.oci import files
 from sematic.oci.environment import snapshot, survey, surveys
 from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import find_interpreter
@@ -253,7 +254,7 @@ def test_bytecode_stays_out_and_writing_it_changes_nothing(venv: Path) -> None:
 def test_nothing_is_surveyed_again_when_nothing_changed(
     venv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot, "_RACY", -(10**12))  # believe every stamp
+    monkeypatch.setattr(files, "_RACY", -(10**12))  # believe every stamp
     memo = Forgetful()
     first = find(venv, memo)
     monkeypatch.setattr(survey, "survey", None)

@@ -12,9 +12,9 @@ import pytest
 from sematic.oci.environment import surveys
 from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import find_interpreter
-from sematic.oci.environment.look import record
-from sematic.oci.environment.looking import Looking, look_file, looking, start
 from sematic.oci.errors import FileChanged
+from sematic.oci.look import record
+from sematic.oci.looking import Looking, look_file, looking, start
 from sematic.oci.memo import Forgetful
 from tests.oci.environment.installs import make_venv, site_packages
 

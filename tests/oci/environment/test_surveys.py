@@ -12,8 +12,8 @@ import pytest
 from sematic.oci.environment import sites, snapshot, surveys
 from sematic.oci.environment.groups import Environment, find_environment
 from sematic.oci.environment.interpreter import Interpreter, find_interpreter
-from sematic.oci.environment.looking import Looking, look_file, looking
 from sematic.oci.environment.snapshot import Contents
+from sematic.oci.looking import Looking, look_file, looking
 from sematic.oci.memo import Forgetful
 from sematic.oci.values import replace
 from tests.oci.environment.installs import make_venv, site_packages
@@ -117,7 +117,7 @@ def until_settled() -> None:
 def test_after_random_changes_all_is_as_if_nothing_were_remembered(
     interpreter: Interpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr("sematic.oci.environment.looking._WORTH_IT", 0)
+    monkeypatch.setattr("sematic.oci.looking._WORTH_IT", 0)
     memo, dice, file = (
         Forgetful(),
         random.Random(seed),
@@ -158,7 +158,7 @@ def test_only_folders_that_changed_are_listed_again(
 def test_files_of_other_distributions_are_not_looked_at_twice(
     interpreter: Interpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sematic.oci.environment.looking._WORTH_IT", 0)
+    monkeypatch.setattr("sematic.oci.looking._WORTH_IT", 0)
     memo, site, file = (
         Forgetful(),
         Path(interpreter.site_folders[0]),

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sematic.oci.environment import looking as looking_module
-from sematic.oci.environment.look import record
-from sematic.oci.environment.looking import Looking, look_file, looking
+from sematic.oci import looking as looking_module
 from sematic.oci.errors import FileChanged
+from sematic.oci.look import record
+from sematic.oci.looking import Looking, look_file, looking
 from sematic.oci.memo import Forgetful
 from sematic.oci.tree import walk as walk_module
 from sematic.oci.tree.listing import facts_there

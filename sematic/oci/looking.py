@@ -1,4 +1,4 @@
-"""Files of an environment looked at by another process, while this one does other things.
+"""Files looked at by another process, while this one does other things.
 
 It begins with the first group. When the result is needed, this process takes the groups from the
 last one on, until both meet. What the other does not do, for whatever reason, this one does.
@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 
-from sematic.oci.environment import look
+from sematic.oci import look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
