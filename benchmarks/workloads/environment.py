@@ -60,16 +60,17 @@ def write_distribution(site: Path, name: str, version: int, modules: int) -> Non
     _record(information, names)
 
 
-def put_distribution(site: Path, spare: Path, mark: str) -> None:
+def put_distribution(site: Path, spare: Path, number: int) -> None:
     """A spare distribution in the place of any other version of it.
 
-    :param mark: goes into a file of its own, so that it is like no version there ever was.
+    :param number: goes into a file of its own and says how long that is, so that it is like no
+        version there ever was, not even in size.
     """
     (information,) = spare.glob("*.dist-info")
     name = information.name.partition("-")[0]
     remove_distribution(site, name)
     shutil.copytree(spare, site, dirs_exist_ok=True, ignore=shutil.ignore_patterns("bin", ".lock"))
-    (site / name / "benchmark_mark.py").write_text(f"MARK = {mark!r}\n")
+    (site / name / "benchmark_mark.py").write_text(f"MARK = {number}\n" + "# more\n" * 100 * number)
     with (site / information.name / "RECORD").open("a") as record:
         record.write(f"{name}/benchmark_mark.py,,\n")
 

@@ -58,7 +58,7 @@ class Tree:
         self._upgrade = number
         site = site_packages(self.environment)
         if self.origin.recipe.upgraded:
-            put_distribution(site, self.origin.folder / f"spare-{number % 2}", str(number))
+            put_distribution(site, self.origin.folder / f"spare-{number % 2}", number)
         else:
             write_distribution(site, "made_up_0", number + 1, _ADDED_MODULES)
 
@@ -84,7 +84,7 @@ class Tree:
         for added in site.glob("benchmark_added_*[0-9]"):
             remove_distribution(site, added.name)
         if self.origin.recipe.upgraded:
-            put_distribution(site, self.origin.folder / "spare-0", "0")
+            put_distribution(site, self.origin.folder / "spare-0", 0)
         elif self.origin.recipe.distributions:
             write_distribution(site, "made_up_0", 1, _ADDED_MODULES)
 
