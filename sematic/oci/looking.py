@@ -6,6 +6,7 @@ last one on, until both meet. What the other does not do, for whatever reason, t
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import sys
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _WORTH_IT = 64 << 10
 """Bytes of a list; another interpreter takes longer to start than shorter ones to be looked at."""
+
+_AHEAD = 1 << 20
+"""Bytes of records by which the other may be ahead: as many as Linux gives without asking."""
 
 _started: dict[str, Looking] = {}
 
@@ -84,6 +88,8 @@ class Looking:
 
     def _start(self, file: str, fork: bool) -> None:
         self._pipe, writing = os.pipe()
+        with suppress(OSError, AttributeError):
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _AHEAD)
         try:
             self._process = os.fork() if fork else _spawn(file, writing)
             if not self._process:
