@@ -58,6 +58,7 @@ _METHOD = """\
 
 def write(results: Results, path: Path) -> None:
     """The document; its pictures lie beside it, and begin with its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     names = dict.fromkeys(workload for workload, _ in places(results))
     lines = [_HEAD, "## What was to be reached", "", *aims.table(results), "", *_about(results)]
     for workload in names:
