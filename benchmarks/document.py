@@ -42,6 +42,7 @@ _METHOD = """\
 - `benchmarks/schedule.py` says who takes part in what. Who takes long takes part in the first round
   only; what two tools do alike is measured of one. Where somebody is left out, the next scenario
   begins with a push of what there is, which is not counted.
+- All files have been read once before the first push, so that nobody waits for the disk.
 - No tool remembers anything from before a cold push, not even skopeo where it has seen blobs.
 - Seconds are those of the commands that a user would wait for, without the time between them. CPU
   seconds and memory (the largest process at its peak) are those of the commands and of what they

@@ -211,6 +211,7 @@ def bench(workload: Workload, peers: Sequence[Peer], scratch: Path) -> Iterator[
     with ExitStack() as stack:
         own = stack.enter_context(another_door(scratch))
         tree = stack.enter_context(workload.open(scratch))
+        tree.read()
         recipe = workload.recipe
         made = Bench(recipe.name, recipe.imports, tree, own, scratch)
         for number, peer in enumerate(peers):

@@ -78,6 +78,13 @@ class Tree:
             if (self.project / path).read_bytes() != original:
                 (self.project / path).write_bytes(original)
 
+    def read(self) -> None:
+        """All files, so that nobody who comes later waits for the disk."""
+        for top in (self.project, self.environment):
+            for path in top.rglob("*"):
+                if path.is_file():
+                    path.read_bytes()
+
     def reset(self) -> None:
         """The environment as it was at first."""
         site = site_packages(self.environment)

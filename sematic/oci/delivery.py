@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 from sematic.oci.blob import Blob, Destination, Fate, Receipt
 from sematic.oci.errors import BlobsMissing
@@ -186,8 +186,6 @@ class _Work:
         self._workers = workers
         self._stopped = threading.Event()
         self._makers = threading.Semaphore(_MAKERS)
-        self._room = threading.Lock()
-        """Held by who may keep a tar in memory."""
 
     def put(self, image: Image, brought: Collection[str]) -> tuple[list[LayerReport], Receipt]:
         """What became of the layers, and of the config, which goes as soon as it is known.
@@ -240,33 +238,29 @@ class _Work:
         self, layer: AnyLayer, image: Image, brought: Collection[str], config: _Once
     ) -> LayerReport:
         self._listener(Started(layer.name, _size(layer)))
-        with _if_free(self._room) as has_room:
-            blob, progress = self._blob(layer, image, has_room), self._progress(layer)
-            if image.is_settled():
-                config()  # it need not wait for the last layer to be sent
-            if blob.descriptor is not None and blob.descriptor.digest in brought:
-                receipt = Receipt(blob.descriptor, "reused")
-            else:
-                with self._makers if isinstance(blob, Layer) else nullcontext():
-                    receipt = self._destination.put(blob, progress)
+        blob, progress = self._blob(layer, image), self._progress(layer)
+        if image.is_settled():
+            config()  # it need not wait for the last layer to be sent
+        if blob.descriptor is not None and blob.descriptor.digest in brought:
+            receipt = Receipt(blob.descriptor, "reused")
+        else:
+            with self._makers if isinstance(blob, Layer) else nullcontext():
+                receipt = self._destination.put(blob, progress)
         descriptor = receipt.descriptor
         self._listener(Finished(layer.name, receipt.fate, receipt.sent, descriptor.size))
         return LayerReport(
             layer.name, descriptor.digest, descriptor.size, receipt.fate, receipt.sent
         )
 
-    def _blob(self, layer: AnyLayer, image: Image, has_room: bool) -> Blob:
-        """A layer as what is to be put: a small one is made at once, a large one when read.
-
-        :param has_room: its tar may be kept in memory.
-        """
+    def _blob(self, layer: AnyLayer, image: Image) -> Blob:
+        """A layer as what is to be put: a small one is made at once, a large one when read."""
         if isinstance(layer, ExistingLayer):
             media_type = convert_layer_type(layer.descriptor.media_type, image.format)
             descriptor = layer.descriptor.with_media_type(media_type)
             return ExistingLayer(descriptor, layer.diff_id, layer.origin, layer.name)
         if layer.descriptor is not None:
             return layer
-        is_known = self._known is not None and layer.recognise(self._known(layer), has_room)
+        is_known = self._known is not None and layer.recognise(self._known(layer))
         if not is_known and layer.tar_size() <= _SMALL:
             data = b"".join(self._until_stopped(layer.open()))
             if layer.descriptor is not None:
@@ -313,17 +307,6 @@ class _Once:
 
 class _Stopped(Exception):
     """Another layer failed, or the user interrupted: there is no use in going on."""
-
-
-@contextmanager
-def _if_free(lock: threading.Lock) -> Iterator[bool]:
-    """Hold a lock unless somebody else does; whether it is held."""
-    is_held = lock.acquire(blocking=False)
-    try:
-        yield is_held
-    finally:
-        if is_held:
-            lock.release()
 
 
 def _size(layer: AnyLayer) -> int:

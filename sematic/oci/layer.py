@@ -16,9 +16,6 @@ from sematic.oci.values import field, frozen
 
 DEFAULT_COMPRESSION = Compression.parse("zstd")
 
-_KEPT = 24 << 20
-"""A tar of up to so many bytes is kept between looking at it and compressing it."""
-
 
 @frozen
 class Made:
@@ -74,8 +71,6 @@ class Layer:
         self.is_of_base = is_of_base
         self.taken = 0
         """Bytes of its tar that have gone in, while it is made."""
-        self._kept: list[bytes] = []
-        """Its tar, if it has been read and is to be made next."""
         self._entries: Sequence[FileEntry] | None = None
         if callable(entries):
             self._find = entries
@@ -109,26 +104,17 @@ class Layer:
             self.made.size,
         )
 
-    def recognise(self, known: Iterable[Made], has_room: bool = True) -> bool:
-        """Whether it is one of these, found by its tar without compressing anything.
-
-        :param has_room: if it is none, a tar that is not large is kept until the layer is made.
-        """
+    def recognise(self, known: Iterable[Made]) -> bool:
+        """Whether it is one of these, found by its tar without compressing anything."""
         candidates = list(known)
-        if not candidates:
-            return False
-        keeps = has_room and self.tar_size() <= _KEPT
-        kept = []
-        diff_id = hashlib.sha256()
-        for chunk in self.tar():
-            diff_id.update(chunk)
-            if keeps:
-                kept.append(chunk)
-        for made in candidates:
-            if made.diff_id == f"sha256:{diff_id.hexdigest()}":
-                self._settle(made)
-                return True
-        self._kept = kept
+        if candidates:
+            diff_id = hashlib.sha256()
+            for chunk in self.tar():
+                diff_id.update(chunk)
+            for made in candidates:
+                if made.diff_id == f"sha256:{diff_id.hexdigest()}":
+                    self._settle(made)
+                    return True
         return False
 
     @property
@@ -154,8 +140,7 @@ class Layer:
         stream = self.compression.start(self.tar_size())
         diff_id, digest = hashlib.sha256(), hashlib.sha256()
         tar_size = size = 0
-        kept, self._kept = self._kept, []
-        for chunk in kept or self.tar():
+        for chunk in self.tar():
             diff_id.update(chunk)
             tar_size += len(chunk)
             self.taken = tar_size

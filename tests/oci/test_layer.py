@@ -10,7 +10,6 @@ import random
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -159,33 +158,6 @@ def test_a_layer_is_recognised_by_its_tar() -> None:
     assert not layer.recognise([other])
     assert layer.recognise([other, known])
     assert layer.made == known
-
-
-class Counted:
-    """Content that knows how often it was read."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.readings = 0
-
-    def open(self) -> Iterator[bytes]:
-        self.readings += 1
-        yield self.data
-
-
-@pytest.mark.parametrize(("size", "readings"), [(1 << 20, 1), (25 << 20, 2)])
-def test_a_layer_that_is_not_recognised_is_read_no_more_than_its_size_asks_for(
-    size: int, readings: int
-) -> None:
-    content = Counted(bytes(size))
-    layer = Layer("l", [FileEntry("f", size=size, source=content)])
-    other = Made("sha256:" + "0" * 64, layer.tar_size(), "sha256:" + "1" * 64, 99)
-    assert not layer.recognise([other])
-    data, result = made(layer)
-    assert content.readings == readings
-    assert (data, result) == made(Layer("l", [FileEntry.from_bytes("f", bytes(size))]))
-    assert made(layer) == (data, result)
-    assert content.readings == readings + 1
 
 
 @pytest.mark.parametrize("text", ["", "lz4", "zstd:", "zstd:0", "zstd:x", "gzip:10", "zstd:99"])
