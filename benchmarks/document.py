@@ -21,7 +21,7 @@ that others use for it. This page is written by the run:
 $ python -m benchmarks --with-torch --write docs/benchmarks.md
 ```
 
-It is planned to take some fifty minutes on two idle CPUs.
+It takes some forty minutes on two idle CPUs.
 `nox -s bench -- --with-torch --write docs/benchmarks.md` does the same in an environment of its
 own, and brings the tools first (`python -m benchmarks.install`; for Kubernetes,
 `python -m tests.peers.kubernetes.build`). Parts can be chosen and put together;
