@@ -1,4 +1,4 @@
-"""Who takes part in what, and how often, so that all of it takes about an hour."""
+"""Who takes part in what, and how often, so that all of it takes less than an hour."""
 
 from __future__ import annotations
 

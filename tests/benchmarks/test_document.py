@@ -45,7 +45,6 @@ def test_pictures_lie_beside_it_and_are_labelled(tmp_path: Path) -> None:
 def test_the_same_results_give_the_same_document(tmp_path: Path) -> None:
     pages = []
     for name in ("one", "two"):
-        (tmp_path / name).mkdir()
         write(RESULTS, tmp_path / name / "page.md")
         pages.append({path.name: path.read_text() for path in (tmp_path / name).iterdir()})
     assert pages[0] == pages[1]
