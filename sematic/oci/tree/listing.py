@@ -78,7 +78,7 @@ class Listings:
         try:
             started = time.time_ns()
             stamp = stamp_of(os.stat(folder))
-            if known is None or known[0] != stamp or os.environ.get("NOTRUST"):
+            if known is None or known[0] != stamp:
                 known = (settled(stamp, started), *_listed(folder))
                 self._learned = True
         except FileNotFoundError:
