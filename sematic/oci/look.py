@@ -85,6 +85,17 @@ def stamps_record(stamps: Iterable[Sequence[int]]) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest().ljust(RECORD, b"\0")
 
 
+def folders_record(folders: Below) -> bytes:
+    """What is said of the folders of a list as they look now."""
+    stamps: list[Fact] = []
+    try:
+        for base, joined in folders:
+            stamps += facts_below(base, joined.split(b"\0"))
+    except OSError:
+        return GONE
+    return stamps_record(stamps)
+
+
 def listing(folders: Below, groups: Sequence[tuple[Below, Sequence[bytes]]]) -> tuple[bytes, bytes]:
     """What identifies a list of what to look at, and the list.
 
@@ -102,19 +113,9 @@ def main(path: str) -> None:
     with open(path, "rb") as file:
         os.write(1, file.read(IDENTITY))
         folders, groups = marshal.loads(file.read())
-    os.write(1, _folders_record(folders))
+    os.write(1, folders_record(folders))
     for below, others in groups:
         os.write(1, _group_record(below, others))
-
-
-def _folders_record(folders: Below) -> bytes:
-    stamps: list[Fact] = []
-    try:
-        for base, joined in folders:
-            stamps += facts_below(base, joined.split(b"\0"))
-    except OSError:
-        return GONE
-    return stamps_record(stamps)
 
 
 def _group_record(below: Below, others: Sequence[bytes]) -> bytes:

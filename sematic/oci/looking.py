@@ -18,9 +18,27 @@ from sematic.oci import look
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Literal, NoReturn, TypeAlias
+    from typing import Literal, NoReturn, Protocol, TypeAlias
 
     Files: TypeAlias = Literal["environment", "tree"]
+
+    class Beside(Protocol):
+        """Who knows what the files of a list look like.
+
+        :ivar began: when it began to look (ns).
+        :ivar file: the list; there may be none.
+        """
+
+        began: int
+        file: str | None
+        identity: bytes
+
+        def folders(self) -> bytes | None:
+            """The record of the folders, waited for; None if it did not come."""
+
+        def group(self, number: int) -> bytes | None:
+            """The record of a group; None if it is better made by who asks."""
+
 
 _WORTH_IT = 64 << 10
 """Bytes of a list; another interpreter takes longer to start than shorter ones to be looked at."""
@@ -42,7 +60,7 @@ class Looking:
     def __init__(self, file: str | None = None, fork: bool = False) -> None:
         self.began = time.time_ns()
         self.file = file
-        self.identity = _identity(file) if file else b""
+        self.identity = list_identity(file) if file else b""
         self._data = b""
         self._pipe = self._process = -1
         if file and self.identity and _may_start():
@@ -55,7 +73,7 @@ class Looking:
         self.end()
         self._data = b""
         keep_list(self.file, data)
-        self.identity = _identity(self.file)
+        self.identity = list_identity(self.file)
         if self.identity == identity and _may_start():
             self._start(self.file, fork=False)
 
@@ -146,6 +164,15 @@ def looking(file: str | None) -> Iterator[Looking]:
         beside.end()
 
 
+def list_identity(file: str) -> bytes:
+    """What identifies the list in a file; nothing if there is none."""
+    try:
+        with open(file, "rb") as opened:
+            return opened.read(look.IDENTITY)
+    except OSError:
+        return b""
+
+
 def keep_list(file: str, data: bytes) -> None:
     """Keep a list for the next time, if it is long enough."""
     temporary = f"{file}.{os.getpid()}"
@@ -160,15 +187,6 @@ def keep_list(file: str, data: bytes) -> None:
     except OSError:
         with suppress(OSError):
             os.unlink(temporary)
-
-
-def _identity(file: str) -> bytes:
-    """What identifies the list in a file; nothing if there is none."""
-    try:
-        with open(file, "rb") as opened:
-            return opened.read(look.IDENTITY)
-    except OSError:
-        return b""
 
 
 def _may_start() -> bool:

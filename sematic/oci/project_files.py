@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sematic.oci.cache import Cache
 from sematic.oci.environment.groups import Environment, find_environment
@@ -16,6 +17,9 @@ from sematic.oci.runtime import SOURCE
 from sematic.oci.settings import Settings
 from sematic.oci.tree.walk import find_tree
 from sematic.oci.values import frozen, replace
+
+if TYPE_CHECKING:
+    from sematic.oci.looking import Beside
 
 
 @frozen
@@ -38,7 +42,7 @@ class ProjectFiles:
 
 
 def find_project_files(
-    project: Path, settings: Settings, cache: Cache, at_tree: Looking, at_environment: Looking
+    project: Path, settings: Settings, cache: Cache, at_tree: Looking, at_environment: Beside
 ) -> ProjectFiles:
     """The environment, the project, and source trees of editable installs outside it.
 

@@ -19,6 +19,7 @@ from sematic.oci.base_python import (
 from sematic.oci.cache import Cache
 from sematic.oci.check import check_files
 from sematic.oci.environment.interpreter import Interpreter
+from sematic.oci.environment.notified import looking_again
 from sematic.oci.errors import BaseError
 from sematic.oci.events import Listener, Noticed, ignore
 from sematic.oci.files import FileGroup, LeftOut
@@ -120,7 +121,7 @@ def _build(
     is_looked_at = settings.environment and not settings.requirements
     installed = look_file(cache.folder, project, "environment") if is_looked_at else None
     own = look_file(cache.folder, project, "tree")
-    with looking(own) as tree, looking(installed) as environment:
+    with looking(own) as tree, looking_again(installed) as environment:
         scanned = min(tree.began, environment.began)
         try:
             asked = aside.submit(_base, settings, cache, places, listener)

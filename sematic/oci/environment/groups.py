@@ -33,6 +33,7 @@ from sematic.oci.values import frozen
 
 if TYPE_CHECKING:
     from sematic.oci.look import Fact
+    from sematic.oci.looking import Beside
 
 __all__ = ["Environment", "SourceRoot", "find_environment"]
 
@@ -60,7 +61,7 @@ class Environment:
 
 
 def find_environment(
-    interpreter: Interpreter, *, project: Path, memo: Memo, beside: Looking | None = None
+    interpreter: Interpreter, *, project: Path, memo: Memo, beside: Beside | None = None
 ) -> Environment:
     """The distributions of an interpreter, in the order in which sys.path gives them.
 
@@ -108,7 +109,7 @@ def find_environment(
     )
 
 
-def _is_same(key: str, found: Survey, memo: Memo, beside: Looking) -> bool:
+def _is_same(key: str, found: Survey, memo: Memo, beside: Beside) -> bool:
     """Whether a survey still holds."""
     folders = found.watch.record()  # while another process looks
     same = found.watch.check(time.time_ns(), beside.folders() == folders)
@@ -118,7 +119,7 @@ def _is_same(key: str, found: Survey, memo: Memo, beside: Looking) -> bool:
 
 
 def _groups(
-    found: Survey, prefixes: Prefixes, beside: Looking, numbers: Sequence[int | None]
+    found: Survey, prefixes: Prefixes, beside: Beside, numbers: Sequence[int | None]
 ) -> list[FileGroup]:
     """The groups of a survey as their files look now.
 

@@ -63,6 +63,27 @@ def make_venv(folder: Path) -> Path:
     return folder
 
 
+DISTRIBUTIONS = 40
+
+
+def make_wide_venv(folder: Path) -> Path:
+    """One whose list of files is long enough for others to look at it."""
+    venv = make_venv(folder)
+    for number in range(DISTRIBUTIONS):
+        name = f"distribution_{number}"
+        names = [f"{name}/a_module_with_a_long_name_{module}.py" for module in range(50)]
+        information = site_packages(venv) / f"{name}-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        )
+        (information / "RECORD").write_text("".join(f"{path},,\n" for path in names))
+        (site_packages(venv) / name).mkdir()
+        for path in names:
+            (site_packages(venv) / path).write_text("x = 1\n")
+    return venv
+
+
 def pip_install(venv: Path, *arguments: str | Path) -> None:
     """Install with the test run's own pip and build backends, which stay outside of it."""
     command: list[str | Path] = [venv / "bin" / "python", "-m", "pip", "install", "-q"]

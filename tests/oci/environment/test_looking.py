@@ -16,29 +16,15 @@ from sematic.oci.errors import FileChanged
 from sematic.oci.look import record
 from sematic.oci.looking import Looking, look_file, looking, start
 from sematic.oci.memo import Forgetful
-from tests.oci.environment.installs import make_venv, site_packages
+from tests.oci.environment.installs import DISTRIBUTIONS, make_wide_venv, site_packages
 
-DISTRIBUTIONS = 40
 FORK = pytest.mark.parametrize("fork", [False, True])
 
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
     """An environment whose list of files is long enough for a process of its own."""
-    venv = make_venv(tmp_path / "env")
-    for number in range(DISTRIBUTIONS):
-        name = f"distribution_{number}"
-        names = [f"{name}/a_module_with_a_long_name_{module}.py" for module in range(50)]
-        information = site_packages(venv) / f"{name}-1.0.dist-info"
-        information.mkdir()
-        (information / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-        )
-        (information / "RECORD").write_text("".join(f"{path},,\n" for path in names))
-        (site_packages(venv) / name).mkdir()
-        for path in names:
-            (site_packages(venv) / path).write_text("x = 1\n")
-    return venv
+    return make_wide_venv(tmp_path / "env")
 
 
 @pytest.fixture
