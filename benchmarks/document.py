@@ -36,6 +36,8 @@ _METHOD = """\
   only looked at; `science-torch` is `science` with torch; `launcher` a pipeline of one step.
 - Every tool is used as those who know it would: the environment in a layer beneath the sources,
   without bytecode, told what has changed where it does not look by itself (`benchmarks/peers/`).
+- Every tool is given the base by its digest, as whoever wants the same image tomorrow does it. By
+  tag many ask with every push what it stands for: `sematic-oci` has one request more then.
 - In a round each tool takes its turn at the same change, another one first each time. "times ours"
   is its time by that of `sematic-oci` in the same round, so that 2 is twice as slow: the median,
   and the least and the most.

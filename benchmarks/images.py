@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 
-from tests.peers.install import base_folder
+from tests.peers.install import base_folder, digest_of
 from tests.peers.registry import Registry
 from tests.peers.tools import Skopeo
 
@@ -23,10 +23,15 @@ _INDEXES = (
 
 
 def seed_base(to: Registry) -> None:
-    """Put the base there, as ``base/worker:latest``."""
+    """Put the base there, as :func:`base_name`."""
     with TemporaryDirectory(prefix="sematic-") as home:
         skopeo = Skopeo("skopeo", Path(home))
         skopeo.copy(f"oci:{base_folder()}:worker", f"docker://{to.host}/base/worker:latest")
+
+
+def base_name() -> str:
+    """``NAME@DIGEST``: what a tag stands for would have to be asked with every push."""
+    return f"base/worker@{digest_of(base_folder(), 'worker')}"
 
 
 def layer_digests(reference: str) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks.images import seed_base
+from benchmarks.images import base_name, seed_base
 from benchmarks.measure import Usage, run_timed
 from benchmarks.results import Sample, now
 from tests.e2e.launching import make_environment, uv_install
@@ -110,7 +110,7 @@ def _kubernetes(scratch: Path) -> Iterator[Launcher]:
         seed_base(images)
         namespace = made.make_namespace("bench")
         make_account(made, namespace, _RUNNER, RULES)
-        base = f"{images.host}/base/worker:latest"
+        base = f"{images.host}/{base_name()}"
         launcher = _launcher(scratch / "kubernetes", _KUBERNETES, base)
         uv_install(launcher.python, "pyyaml")
         place = {

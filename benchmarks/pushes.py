@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from benchmarks.images import layer_digests, seed_base
+from benchmarks.images import base_name, layer_digests, seed_base
 from benchmarks.measure import CommandError, Meter, Usage
 from benchmarks.peers.floors import PipeFloor
 from benchmarks.peers.peer import Peer, Session, Setting, Step
@@ -217,9 +217,8 @@ def bench(workload: Workload, peers: Sequence[Peer], scratch: Path) -> Iterator[
         for number, peer in enumerate(peers):
             folder = scratch / f"peer-{number}"
             folder.mkdir()
-            setting = Setting(
-                tree.project, tree.environment, f"{own.host}/base/worker:latest", folder
-            )
+            base = f"{own.host}/{base_name()}"
+            setting = Setting(tree.project, tree.environment, base, folder)
             session = stack.enter_context(peer.open(setting))
             made.pushers.append(Pusher(peer, session, own))
         yield made

@@ -51,8 +51,9 @@ class Repository:
         self.name = name
         self._connection = connection
 
-    def manifest(self, tag: str) -> dict[str, Any]:
-        _, body = self._ask("GET", f"manifests/{tag}", Accept=_MANIFEST)
+    def manifest(self, reference: str) -> dict[str, Any]:
+        """:param reference: a tag, or a digest."""
+        _, body = self._ask("GET", f"manifests/{reference}", Accept=_MANIFEST)
         return dict(json.loads(body))
 
     def put_manifest(self, tag: str, manifest: dict[str, Any]) -> None:
@@ -92,13 +93,13 @@ class Repository:
 
 
 def append(base: str, target: str, folder: str, into: str) -> None:
-    """:param base, target: HOST:PORT/NAME:TAG, of one registry."""
+    """:param base, target: HOST:PORT/NAME:TAG, of one registry; a base may have @DIGEST."""
     host, _, path = base.partition("/")
     connection = http.client.HTTPConnection(host)
-    source_name, _, source_tag = path.rpartition(":")
+    source_name, _, reference = path.rpartition("@" if "@" in path else ":")
     target_name, _, target_tag = target.partition("/")[2].rpartition(":")
     source, repository = (Repository(n, connection) for n in (source_name, target_name))
-    manifest = source.manifest(source_tag)
+    manifest = source.manifest(reference)
     config = json.loads(source.blob(manifest["config"]["digest"]))
     if source_name != target_name:
         for layer in manifest["layers"]:

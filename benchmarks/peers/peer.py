@@ -37,7 +37,7 @@ class Setting:
 
     :param project: the folder of the sources; goes to ``/app`` or a folder like it.
     :param environment: a virtual environment, whose site-packages go into the image.
-    :param base: ``HOST:PORT/NAME:TAG``; a registry for ``elsewhere`` has it under the same name.
+    :param base: ``HOST:PORT/NAME@DIGEST``; a registry for ``elsewhere`` has it under the same name.
     :param scratch: an empty folder of the session's own, on the disk that has room.
     """
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,15 @@ def test_a_push_without_a_change_asks_for_two_tags_and_loads_little(loop: Loop) 
     assert len(pushed.requests) == 2
     assert not pushed.modules & NOT_FOR_A_LOOK
     assert pushed.peak < 60 << 10
+
+
+def test_a_push_without_a_change_on_a_base_by_digest_asks_for_one_tag(
+    loop: Loop, crane: Crane
+) -> None:
+    by_digest = f"{loop.base.rpartition(':')[0]}@{crane.digest(loop.base)}"
+    loop = replace(loop, base=by_digest)
+    loop.push()
+    assert loop.push().requests == [f"HEAD /v2/{loop.repository}/manifests/latest"]
 
 
 def test_an_edit_is_seven_requests_and_sends_less_than_thirty_kilobytes(

@@ -18,6 +18,7 @@ tools or a newer base, delete it. Needs root (apt).
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,13 @@ def tools_folder() -> Path:
 def base_folder() -> Path:
     """An OCI image layout with the tags `worker` and, without labels, `plain`."""
     return cache_folder() / "base"
+
+
+def digest_of(layout: Path, tag: str) -> str:
+    for manifest in json.loads((layout / "index.json").read_text())["manifests"]:
+        if manifest["annotations"]["org.opencontainers.image.ref.name"] == tag:
+            return str(manifest["digest"])
+    raise AssertionError(f"{layout} has no {tag}")
 
 
 def docker_folder() -> Path:

@@ -23,7 +23,7 @@ from benchmarks.peers.sematic_command import SematicCommand
 from benchmarks.peers.sematic_process import SematicProcess
 from tests.peers.registry import Registry
 from tests.peers.test_peers import push_small
-from tests.peers.tools import Skopeo
+from tests.peers.tools import Crane, Skopeo
 
 # Ours have tests of their own; of Docker, the form that differs from what it does by itself.
 _ELSEWHERE = (SematicCommand, SematicProcess, PipeFloor)
@@ -40,8 +40,9 @@ def builders() -> None:
 
 
 @pytest.fixture
-def setting(tmp_path: Path, skopeo: Skopeo, docker_registry: Registry) -> Setting:
+def setting(tmp_path: Path, skopeo: Skopeo, crane: Crane, docker_registry: Registry) -> Setting:
     """On a base with nothing in it, which is the least to unpack."""
+    base = push_small(skopeo, docker_registry, tmp_path)
     project, environment = tmp_path / "project", tmp_path / "environment"
     demo = environment / "lib/python3.11/site-packages/demo"
     for name, text in {
@@ -56,7 +57,7 @@ def setting(tmp_path: Path, skopeo: Skopeo, docker_registry: Registry) -> Settin
     return Setting(
         project,
         environment,
-        push_small(skopeo, docker_registry, tmp_path),
+        f"{base.rpartition(':')[0]}@{crane.digest(base)}",
         tmp_path / "scratch",
     )
 

@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.peers.certificates import Tls, privately_signed, self_signed
+from tests.peers.install import digest_of
 from tests.peers.podman import Podman
 from tests.peers.registry import Registry
 from tests.peers.registry import registry as start_registry
@@ -30,13 +31,6 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
     """A tmp_path for what is too large to be kept after the test."""
     yield tmp_path
     shutil.rmtree(tmp_path)
-
-
-def digest_of(layout: Path, tag: str) -> str:
-    for manifest in json.loads((layout / "index.json").read_text())["manifests"]:
-        if manifest["annotations"]["org.opencontainers.image.ref.name"] == tag:
-            return str(manifest["digest"])
-    raise AssertionError(f"{layout} has no {tag}")
 
 
 def push_small(skopeo: Skopeo, registry: Registry, folder: Path, *options: str) -> str:
