@@ -17,8 +17,10 @@ from sematic.oci.values import frozen
 _LEVELS = {"zstd": range(1, 20), "gzip": range(1, 10)}
 _DEFAULTS = {"zstd": 2, "gzip": 1}
 _JOB = 1 << 20
-_SMALL = 256 << 10
-"""zstd has other parameters for input of up to so many bytes, if it is told; and smaller tables."""
+_SMALL = 4 << 20
+"""zstd is told how long input of up to so many bytes is, and takes smaller tables for it."""
+_MOST = 19
+"""The logarithm of the entries (4 bytes) that a table has for it at most."""
 
 _TABLES = {2: {"hash_log": 15}}
 """Other sizes of tables than zstd's own for a level: docs/design.md says why."""
@@ -71,18 +73,26 @@ class Compression:
 def _zstd(level: int, size: int) -> Compressor:
     import zstandard
 
+    told = size if size <= _SMALL else 0
     parameters = zstandard.ZstdCompressionParameters.from_level(
         level,
-        source_size=size if size <= _SMALL else 0,
+        source_size=told,
         # More than one for a single job is waited for, a few ms of an edit.
         threads=1 if 0 < size <= _JOB else max(1, min(4, os.cpu_count() or 1)),
         job_size=_JOB,
         write_checksum=True,
         write_content_size=False,
-        **_TABLES.get(level, {}),
+        **(_TABLES.get(level) or (_small_tables(level, told) if told else {})),
     )
     stream: Any = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     return stream  # type: ignore[no-any-return]
+
+
+def _small_tables(level: int, size: int) -> dict[str, int]:
+    import zstandard
+
+    own = zstandard.ZstdCompressionParameters.from_level(level, source_size=size)
+    return {"hash_log": min(own.hash_log, _MOST), "chain_log": min(own.chain_log, _MOST)}
 
 
 class _Gzip:

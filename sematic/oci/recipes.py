@@ -15,7 +15,7 @@ from sematic.oci.settings import Settings
 from sematic.oci.tar import source_date_epoch
 from sematic.oci.values import replace
 
-_RECIPE = b"4"
+_RECIPE = b"5"
 """Counted up whenever the same files are to become another layer than before."""
 
 _EDITED = 1 << 20

@@ -68,7 +68,7 @@ def test_the_number_of_cpus_does_not_matter(
 @given(
     st.lists(st.integers(1, 700_000), max_size=12),
     st.sampled_from(["zstd:2", "zstd:10", "gzip:1"]),
-    st.sampled_from([len(NOISE), 200_000, 10_000]),
+    st.sampled_from([len(NOISE), 2_000_000, 500_000, 200_000, 10_000]),
 )
 def test_how_the_input_is_cut_does_not_matter(cuts: list[int], text: str, size: int) -> None:
     data = NOISE[-size:]
@@ -79,6 +79,31 @@ def test_how_the_input_is_cut_does_not_matter(cuts: list[int], text: str, size: 
         parts.append(stream.compress(rest[:cut]))
         rest = rest[cut:]
     assert b"".join([*parts, stream.compress(rest), stream.flush()]) == expected
+
+
+_PEAK_OF_LITTLE = """
+import os, sys
+from sematic.oci.compression import Compression
+
+def grown(level, size):
+    stream = Compression.parse(level).start(size)
+    stream.compress(data[:size])
+    stream.flush()
+    return int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
+
+data = os.urandom(2 << 20)
+before = grown("zstd:2", 100)
+print((grown(sys.argv[1], int(sys.argv[2])) - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("size", [300_000, 2 << 20])
+@pytest.mark.parametrize("level", ["zstd:2", "zstd:10", "zstd:19"])
+def test_little_is_compressed_in_little_memory(level: str, size: int) -> None:
+    """As large a block as once was freed the C library keeps, in each of many threads."""
+    command = [sys.executable, "-c", _PEAK_OF_LITTLE, level, str(size)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert int(said) < 14
 
 
 _DIGEST_OF_TREE = """
