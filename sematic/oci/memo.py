@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import marshal
+import os
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Memo(Protocol):
@@ -17,6 +20,28 @@ class Memo(Protocol):
 
     def remember_all(self, values: Mapping[str, bytes]) -> None:
         """Remember many at once."""
+
+
+class FolderMemo:
+    """One value of plain types (:mod:`marshal`'s) that is remembered of a folder of this machine.
+
+    :param what: a word for it.
+    """
+
+    def __init__(self, memo: Memo, what: str, folder: str) -> None:
+        self._memo = memo
+        digest = hashlib.blake2b(os.fsencode(folder), digest_size=16).hexdigest()
+        self._key = f"{what} {digest}"
+
+    def recall(self) -> Any:
+        """None if nothing is remembered, or nothing that can be read."""
+        try:
+            return marshal.loads(self._memo.recall(self._key) or b"")
+        except (ValueError, EOFError, TypeError):
+            return None
+
+    def remember(self, value: Any) -> None:
+        self._memo.remember(self._key, marshal.dumps(value, 4))
 
 
 class Forgetful:

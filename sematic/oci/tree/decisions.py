@@ -6,15 +6,13 @@ the same too, one comparison tells that nothing is to be decided.
 
 from __future__ import annotations
 
-import hashlib
-import marshal
 import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from sematic.oci.files import Stamp
-from sematic.oci.memo import Memo
+from sematic.oci.files import Stamp, settled
+from sematic.oci.memo import FolderMemo, Memo
 from sematic.oci.tree.gitignore import Screen
 from sematic.oci.tree.ignore import Rules, Scope, Verdict
 from sematic.oci.tree.listing import Kind, Listing
@@ -29,8 +27,8 @@ Decided: TypeAlias = "dict[str, Any]"
 _Folder: TypeAlias = "tuple[bytes, bytes, Decided]"
 """By which rules it was decided, of which names, and what."""
 
-_RACY = 2_000_000_000
-"""A file younger than this (ns) may change again without a new time stamp."""
+_Key: TypeAlias = "tuple[Stamp, bool]"
+"""What a file that may be a private key's looked like, and whether it is."""
 
 
 class Decisions:
@@ -38,15 +36,16 @@ class Decisions:
 
     def __init__(self, root: str, rules: Rules, memo: Memo) -> None:
         self._rules = rules
-        self._memo = memo
-        self._memo_key = f"folders {hashlib.blake2b(os.fsencode(root), digest_size=16).hexdigest()}"
+        self._memo = FolderMemo(memo, "decisions", root)
         self._screens: dict[Scope, Callable[[str], bool] | None] = {}
         self._folders: dict[str, _Folder] = {}
-        self._keys: dict[str, Any] = {}
+        self._keys: dict[str, _Key] = {}
         self._seen: dict[str, _Folder] = {}
-        self._seen_keys: dict[str, Any] = {}
+        self._seen_keys: dict[str, _Key] = {}
         self._learned = False
-        self._recall()
+        known = self._memo.recall()
+        if known and known[0] == rules.key:
+            _, self._folders, self._keys = known
 
     def of(self, path: str, scope: Scope, forced: bool, listing: Listing) -> Decided:
         """What becomes of each name in a folder that a rule may be about.
@@ -69,30 +68,18 @@ class Decisions:
 
     def is_key(self, path: str, stamp: Stamp, content: Callable[[], bytes]) -> bool:
         """Whether a file holds a private key."""
-        known, private = self._keys.get(path, (None, False))
-        if known != stamp:
-            private = b"PRIVATE KEY-----" in content()
+        known = self._keys.get(path)
+        if known is None or known[0] != stamp:
+            started = time.time_ns()
+            known = (settled(stamp, started), b"PRIVATE KEY-----" in content())
             self._learned = True
-        settled = time.time_ns() - max(stamp[:2]) > _RACY
-        self._seen_keys[path] = (stamp if settled else None, private)
-        return bool(private)
+        self._seen_keys[path] = known
+        return known[1]
 
     def remember(self) -> None:
         """Once all of the tree has been walked."""
         if self._learned:
-            value = (self._rules.key, self._seen, self._seen_keys)
-            self._memo.remember(self._memo_key, marshal.dumps(value, 4))
-
-    def _recall(self) -> None:
-        value = self._memo.recall(self._memo_key)
-        if value is None:
-            return
-        try:
-            key, folders, keys = marshal.loads(value)
-        except (ValueError, EOFError, TypeError):
-            return
-        if key == self._rules.key:
-            self._folders, self._keys = folders, keys
+            self._memo.remember((self._rules.key, self._seen, self._seen_keys))
 
     def _decide(
         self, path: str, scope: Scope, forced: bool, listing: Listing, known: Decided

@@ -7,12 +7,12 @@ import marshal
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sematic.oci.errors import FileChanged, FileError
 from sematic.oci.files import Stamp, settled, stamp_of
 from sematic.oci.look import facts_below
-from sematic.oci.memo import Memo
+from sematic.oci.memo import FolderMemo, Memo
 
 if TYPE_CHECKING:
     from sematic.oci.look import Fact
@@ -59,11 +59,8 @@ class Listings:
     """
 
     def __init__(self, root: str, memo: Memo) -> None:
-        self._memo = memo
-        self._memo_key = (
-            f"listings {hashlib.blake2b(os.fsencode(root), digest_size=16).hexdigest()}"
-        )
-        self._known: dict[str, _Known] = self._recall()
+        self._memo = FolderMemo(memo, "listings", root)
+        self._known: dict[str, _Known] = self._memo.recall() or {}
         self._seen: dict[str, _Known] = {}
         self._learned = False
 
@@ -94,15 +91,7 @@ class Listings:
     def remember(self) -> None:
         """Once all of the tree has been walked."""
         if self._learned:
-            self._memo.remember(self._memo_key, marshal.dumps(self._seen, 4))
-
-    def _recall(self) -> dict[str, _Known]:
-        try:
-            return cast(
-                "dict[str, _Known]", marshal.loads(self._memo.recall(self._memo_key) or b"")
-            )
-        except (ValueError, EOFError, TypeError):
-            return {}
+            self._memo.remember(self._seen)
 
 
 def facts_there(folder: str, names: list[str]) -> tuple[list[str], list[Fact]]:

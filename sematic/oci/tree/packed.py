@@ -61,6 +61,17 @@ class Packed:
         self._seen = seen
         self._facts = facts
 
+    @classmethod
+    def of(cls, found: Found, keeps: bool) -> Packed:
+        """A folder as its files look now; those that have gone do not go in.
+
+        :param keeps: keep what stat() said as well, since it will be asked for.
+        :raises FileChanged, FileError: see :func:`facts_there`.
+        """
+        names, facts = facts_there(found.host, found.names.split("\0"))
+        there = found._replace(names="\0".join(names))
+        return cls(there, record(facts, len(facts)), facts if keeps else None)
+
     def group(self, name: str) -> FileGroup:
         """:param name: for people, and by which it is packed into a layer."""
         found = self._found
@@ -103,14 +114,3 @@ class Packed:
         if record(facts, len(facts)) != self._seen:
             raise FileChanged(f"a file in {host}/ has changed since it was found")
         return facts
-
-
-def look(found: Found, keeps: bool) -> Packed:
-    """A folder as its files look now; those that have gone do not go in.
-
-    :param keeps: keep what stat() said as well, since it will be asked for.
-    :raises FileChanged, FileError: see :func:`facts_there`.
-    """
-    names, facts = facts_there(found.host, found.names.split("\0"))
-    there = found._replace(names="\0".join(names))
-    return Packed(there, record(facts, len(facts)), facts if keeps else None)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 
+from sematic.oci import look
 from sematic.oci.errors import ProjectError
 from sematic.oci.files import FileEntry, FileGroup, LeftOut
-from sematic.oci.look import listing
 from sematic.oci.looking import Looking
 from sematic.oci.memo import Memo
 from sematic.oci.tree.decisions import IN, Decisions
@@ -16,7 +16,7 @@ from sematic.oci.tree.folder import Folder, Taken
 from sematic.oci.tree.ignore import Rules, Scope
 from sematic.oci.tree.links import Region
 from sematic.oci.tree.listing import Listing, Listings
-from sematic.oci.tree.packed import NOTHING, Found, Packed, look
+from sematic.oci.tree.packed import NOTHING, Found, Packed
 from sematic.oci.tree.repository import read, scope_above
 from sematic.oci.tree.rules import ENVIRONMENT
 from sematic.oci.values import frozen, replace
@@ -123,11 +123,11 @@ class _Walk:
         """
         packed = {path: Packed(f, NOTHING) for path, f in self._found.items() if not f.names}
         files = [(path, found) for path, found in self._found.items() if found.names]
-        self._beside.renew(*listing([], [([found.below()], []) for _, found in files]))
+        self._beside.renew(*look.listing([], [([found.below()], []) for _, found in files]))
         keeps = sum(found.files for _, found in files) <= _UNPACKED
         for number, (path, found) in reversed(list(enumerate(files))):
             seen = self._beside.group(number)
-            packed[path] = Packed(found, seen) if seen else look(found, keeps)
+            packed[path] = Packed(found, seen) if seen else Packed.of(found, keeps)
         return packed
 
     def _enter(self, folder: Folder) -> list[Folder]:
