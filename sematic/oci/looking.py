@@ -83,9 +83,9 @@ class Looking:
 
     def group(self, number: int) -> bytes | None:
         """The record of a group if it has come, or comes next; None if it is better made here."""
-        self._read(0)
-        come = (len(self._data) - look.IDENTITY) // look.RECORD - 1
-        return self._record(number + 1, wait=number <= come)
+        if number > self._come():
+            self._read(0)
+        return self._record(number + 1, wait=number <= self._come())
 
     def end(self) -> None:
         """Wait for nothing any more."""
@@ -117,6 +117,10 @@ class Looking:
         finally:
             os.close(writing)
 
+    def _come(self) -> int:
+        """The number of the group that comes next."""
+        return (len(self._data) - look.IDENTITY) // look.RECORD - 1
+
     def _record(self, number: int, wait: bool) -> bytes | None:
         start = look.IDENTITY + number * look.RECORD
         if wait:
@@ -125,9 +129,9 @@ class Looking:
         return found if len(found) == look.RECORD and found != look.GONE else None
 
     def _read(self, wanted: int) -> None:
-        """Take what has come; wait until so many bytes have."""
-        while self._pipe >= 0:
-            os.set_blocking(self._pipe, len(self._data) < wanted)
+        """Wait until so many bytes have come; take what has, if that is none."""
+        while self._pipe >= 0 and (not wanted or len(self._data) < wanted):
+            os.set_blocking(self._pipe, wanted > 0)
             try:
                 data = os.read(self._pipe, 1 << 16)
             except BlockingIOError:
@@ -138,6 +142,8 @@ class Looking:
             if not self.identity.startswith(self._data[: look.IDENTITY]):
                 self.end()  # another list has come into its place
                 self._data = b""
+            if not wanted:
+                return
 
 
 def look_file(cache: str | os.PathLike[str], project: str | os.PathLike[str], what: Files) -> str:
