@@ -48,7 +48,7 @@ SCHEDULE: Mapping[str, Mapping[str, Turnout]] = {
         "one file edited": Turnout(5, (PROCESS, *_SOME), (), 25),
     },
     "science": {
-        "cold": Turnout(2, (*_EACH[1:], PIPE, *_BUILDERS), _BUILDERS, 560),
+        "cold": Turnout(2, (*_EACH, PIPE, *_BUILDERS), _BUILDERS, 570),
         "no change": _EDIT,
         "one file edited": _EDIT,
         "ten files edited": _OTHER_EDIT,

@@ -144,7 +144,7 @@ class Past:
         elif is_same and identity != self.refused:
             try:
                 return Notified(file)
-            except OSError:
+            except (OSError, ValueError, EOFError, TypeError):  # or the list is damaged
                 self.refused = identity
         return None
 
@@ -226,7 +226,8 @@ def _mounts(bases: Sequence[bytes]) -> list[bytes]:
     found: dict[bytes, bytes] = {}
     for base in [os.path.join(os.path.realpath(base), b"") for base in bases]:
         around = [mount for mount in listed if base.startswith(mount[0])]
-        found.update(around and [max(around, key=lambda mount: len(mount[0]))])
+        # Of two at one place the later one hides the other.
+        found.update(around and [max(reversed(around), key=lambda mount: len(mount[0]))])
         found.update(mount for mount in listed if mount[0].startswith(base))
     if kinds := {line.split(b" - ")[1].split()[0] for line in found.values()} - _LOCAL:
         raise OSError(f"{sorted(kinds)} may be written to by others")

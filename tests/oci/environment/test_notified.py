@@ -298,6 +298,15 @@ def test_only_an_environment_that_is_pushed_in_a_row_is_watched(
     assert descriptors() == opened + 1
 
 
+def test_a_damaged_list_is_no_harm(process: Process) -> None:
+    process.look()
+    list_file = Path(process.file)
+    list_file.write_bytes(list_file.read_bytes()[:100])
+    for _ in range(3):
+        assert process.look() == looked_at(process.venv)
+        assert not process.is_notified()
+
+
 def test_a_copy_of_the_process_takes_nothing_away(process: Process) -> None:
     process.settle()
     written(site_packages(process.venv))
@@ -313,8 +322,9 @@ def test_a_copy_of_the_process_takes_nothing_away(process: Process) -> None:
 
 
 MOUNTED = """
-import subprocess, sys
+import shutil, subprocess, sys
 from pathlib import Path
+from sematic.oci.environment import notified
 from tests.oci.environment.test_notified import MODULE, Process, looked_at, site_packages
 
 process = Process(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -332,6 +342,18 @@ assert process.settle() == after
 subprocess.run(["mount", "-t", "ramfs", "none", folder], check=True)
 for name, text in files.items():
     (folder / name).write_text(text)
+for _ in range(4):
+    assert process.look() == looked_at(process.venv)
+    assert not process.is_notified()
+subprocess.run(["umount", folder], check=True)
+subprocess.run(["umount", folder], check=True)
+notified._past = notified.Past()
+process.settle()
+site = site_packages(process.venv)
+copy = shutil.copytree(site, sys.argv[2] + "-copy")
+for kind in ("tmpfs", "ramfs"):
+    subprocess.run(["mount", "-t", kind, "none", site], check=True)
+    shutil.copytree(copy, site, dirs_exist_ok=True)
 for _ in range(4):
     assert process.look() == looked_at(process.venv)
     assert not process.is_notified()
