@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def make_wide_venv(folder: Path) -> Path:
         (site_packages(venv) / name).mkdir()
         for path in names:
             (site_packages(venv) / path).write_text("x = 1\n")
+    time.sleep(0.05)  # what is younger than a tick of the clock is not believed
     return venv
 
 
